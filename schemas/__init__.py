@@ -1,0 +1,1 @@
+"""Avro schemas by subject and version, the event classes that mirror them, and the wire codec."""

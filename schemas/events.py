@@ -1,0 +1,659 @@
+"""The event classes, one per Avro record: made by `python -m schemas.generate`, not to be edited.
+
+A scalar `decimal` is a `Decimal`, a `date` a `date`, a `timestamp-millis` an aware UTC `datetime`. In arrays they stay
+integers: amounts in 10^-18 of a currency unit, days since 1970-01-01, milliseconds since 1970-01-01T00:00Z.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import ClassVar, Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostAggregate:
+    """Exact totals of every series and day that a reading changed, over all shards and books; one event a partition
+    and reading (or some, when large). The values are absolute."""
+
+    SUBJECT: ClassVar[str] = "cost.aggregate"
+
+    run: str
+    """The run that made it."""
+    source: str
+    """The source that says this, as `cost_explorer` or `focus.main`."""
+    provider: str
+    """FOCUS ProviderName."""
+    billing_account: str
+    """FOCUS BillingAccountId."""
+    reading: str
+    """Id of the reading."""
+    epoch: int
+    """Epoch of the partitioning."""
+    version: int
+    """The partition's own count of announcements: a newer one replaces the values of the same series and day."""
+    part: int
+    """This part, from 0."""
+    parts: int
+    """Parts of this announcement."""
+    closed_at: datetime
+    """When the reading closed."""
+    closed_through: date | None = None
+    """As in the reading."""
+    final_through: date | None = None
+    """As in the reading."""
+    view: str | None = None
+    """As in the reading."""
+    series: Sequence[str] = ()
+    """Dictionary of series keys."""
+    row_series: Sequence[int] = ()
+    """Index into series."""
+    row_day: Sequence[int] = ()
+    """Charge day."""
+    row_kind: Sequence[int] = ()
+    """Index into the fixed list of charge classes."""
+    row_billed: Sequence[int] = ()
+    """Billed cost of the day."""
+    row_effective: Sequence[int] = ()
+    """Effective cost of the day."""
+    hour_series: Sequence[int] = ()
+    """Index into series."""
+    hour_day: Sequence[int] = ()
+    """Charge day."""
+    hour_kind: Sequence[int] = ()
+    """Index into the fixed list of charge classes."""
+    hour_hour: Sequence[int] = ()
+    """UTC hour."""
+    hour_billed: Sequence[int] = ()
+    """Billed cost of the hour."""
+    hour_effective: Sequence[int] = ()
+    """Effective cost of the hour."""
+    window_series: Sequence[int] = ()
+    """Index into series."""
+    window_name: Sequence[int] = ()
+    """Index into the fixed list of windows (d7, d30, mtd, qtd, ytd)."""
+    window_end: Sequence[int] = ()
+    """Last day of the window: the newest closed day of the series."""
+    window_kind: Sequence[int] = ()
+    """Index into the fixed list of charge classes."""
+    window_billed: Sequence[int] = ()
+    """Billed cost of the window."""
+    window_effective: Sequence[int] = ()
+    """Effective cost of the window."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contributor:
+    """One entry of an array of Contributor."""
+
+    series: str
+    """Sub-series key."""
+    share: float
+    """Share of the change, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostAnomaly:
+    """What detection says and alerts read; one stable id from its opening to its close."""
+
+    SUBJECT: ClassVar[str] = "cost.anomaly"
+
+    run: str
+    """The run that made it."""
+    id: str
+    """Stable id."""
+    version: int
+    """A newer version replaces the older one."""
+    state: Literal["open", "updated", "closed", "withdrawn"]
+    """`withdrawn`: a restatement took the cause away."""
+    series: str
+    """Series key."""
+    currency: str
+    """ISO 4217."""
+    measure: str
+    """`billed`, `effective` or `estimate`."""
+    kind: int
+    """Index into the fixed list of charge classes."""
+    day: date
+    """Charge day."""
+    hour: int | None = None
+    """UTC hour, where it was scored by hour."""
+    source: str
+    """Source of the value."""
+    reading: str
+    """Reading whose close was scored."""
+    source_version: int
+    """Version of the aggregate that was scored."""
+    actual: Decimal
+    """Actual value."""
+    expected: Decimal
+    """Expected value."""
+    lower: Decimal
+    """Lower end of the expected band."""
+    upper: Decimal
+    """Upper end of the expected band."""
+    score: float
+    """-log10 of p."""
+    p: float
+    """Calibrated p-value."""
+    passes: bool
+    """The false-alert control lets it pass."""
+    shape: Literal[
+        "spike", "step", "creep", "new", "vanished", "fee_missing", "fee_doubled", "fee_new", "credit", "restatement"
+    ]
+    """What kind of change it is."""
+    cause: Literal["unknown", "usage", "rate"]
+    """Whether usage or the unit price changed."""
+    since: datetime
+    """Start of the change."""
+    impact_so_far: Decimal
+    """Actual minus expected since the start."""
+    impact_per_day: Decimal
+    """Actual minus expected a day."""
+    impact_to_month_end: Decimal
+    """Projected to the end of the month."""
+    contributors: Sequence[Contributor] = ()
+    """Sub-series that carry it."""
+    completeness: float
+    """Share of the period's final cost that is thought visible, 0 to 1."""
+    scored_at: datetime
+    """Time of the reading's close."""
+    detector: str
+    """Name of the detector."""
+    detector_version: str
+    """Its version."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostHead:
+    """What was last published about a scope; compacted, key = the statement's scope."""
+
+    SUBJECT: ClassVar[str] = "cost.head"
+
+    source: str
+    """The source that says this, as `cost_explorer` or `focus.main`."""
+    provider: str
+    """FOCUS ProviderName."""
+    billing_account: str
+    """FOCUS BillingAccountId."""
+    billing_period: date
+    """As in the statement."""
+    account: str
+    """As in the statement."""
+    service: str
+    """As in the statement."""
+    currency: str
+    """As in the statement."""
+    day: date
+    """As in the statement."""
+    view: str | None = None
+    """As in the statement."""
+    version: int
+    """Version of the statement published last."""
+    parts: int
+    """Its parts."""
+    lines: int
+    """Its lines; 0: the source mentions the scope no more."""
+    content: str
+    """Hash of its lines."""
+    fingerprint: str
+    """What a cheap request said of the scope (a source's own text); empty where there is none."""
+    estimated: bool
+    """As in the statement."""
+    reading: str
+    """Id of the reading that published it."""
+    billed: Decimal
+    """Sum of its billed cost."""
+    effective: Decimal
+    """Sum of its effective cost."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostPartial:
+    """A shard's absolute totals of every series and day that a reading changed in it, one event for each partition of
+    totals (or some, when large)."""
+
+    SUBJECT: ClassVar[str] = "cost.partial"
+
+    run: str
+    """The run that made it."""
+    source: str
+    """The source that says this, as `cost_explorer` or `focus.main`."""
+    provider: str
+    """FOCUS ProviderName."""
+    billing_account: str
+    """FOCUS BillingAccountId."""
+    reading: str
+    """Id of the reading."""
+    epoch: int
+    """Epoch of the partitioning."""
+    shard: int
+    """The shard that says this."""
+    count: int
+    """The shard's own count of closes; with the epoch its version."""
+    part: int
+    """This part, from 0."""
+    parts: int
+    """Parts of this count for this partition."""
+    closed_at: datetime
+    """When the reading closed."""
+    closed_through: date | None = None
+    """As in the reading."""
+    final_through: date | None = None
+    """As in the reading."""
+    view: str | None = None
+    """As in the reading."""
+    series: Sequence[str] = ()
+    """Dictionary of series keys."""
+    row_series: Sequence[int] = ()
+    """Index into series."""
+    row_day: Sequence[int] = ()
+    """Charge day."""
+    row_kind: Sequence[int] = ()
+    """Index into the fixed list of charge classes."""
+    row_billed: Sequence[int] = ()
+    """Billed cost of the day."""
+    row_effective: Sequence[int] = ()
+    """Effective cost of the day."""
+    hour_series: Sequence[int] = ()
+    """Index into series."""
+    hour_day: Sequence[int] = ()
+    """Charge day."""
+    hour_kind: Sequence[int] = ()
+    """Index into the fixed list of charge classes."""
+    hour_hour: Sequence[int] = ()
+    """UTC hour."""
+    hour_billed: Sequence[int] = ()
+    """Billed cost of the hour."""
+    hour_effective: Sequence[int] = ()
+    """Effective cost of the hour."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostStatement:
+    """All that one source says about one scope at one time; a newer version replaces the older one whole. Lines are
+    parallel arrays; strings and tag sets stand once in a dictionary. An optional column is empty, or as long as the
+    others."""
+
+    SUBJECT: ClassVar[str] = "cost.statement"
+
+    source: str
+    """The source that says this, as `cost_explorer` or `focus.main`."""
+    provider: str
+    """FOCUS ProviderName."""
+    billing_account: str
+    """FOCUS BillingAccountId."""
+    billing_period: date
+    """First day of the billing period."""
+    account: str
+    """FOCUS SubAccountId; empty where the charge belongs to the billing account itself."""
+    service: str
+    """FOCUS ServiceName."""
+    currency: str
+    """FOCUS BillingCurrency (ISO 4217)."""
+    day: date
+    """UTC charge day: the day of ChargePeriodStart."""
+    version: int
+    """max(the source's own time of the data, else the time of reading, in ms since 1970; last version + 1)."""
+    part: int
+    """This part of the version, from 0."""
+    parts: int
+    """How many parts the version has; it counts only when all are there."""
+    reading: str
+    """Id of the reading that published it."""
+    read_at: datetime
+    """When the source was read."""
+    source_time: datetime | None = None
+    """The source's own time of the data, where it has one."""
+    view: str | None = None
+    """For a view by tag or cost category: the key, as `tag:team`; it feeds only that key's series."""
+    estimated: bool
+    """The source says that this may still change."""
+    reconciled: bool
+    """The lines agree with the source's own total of the scope; else a line carries the remainder."""
+    account_name: str | None = None
+    """FOCUS SubAccountName."""
+    strings: Sequence[str] = ()
+    """Dictionary of strings; entry 0 is empty."""
+    tag_sets: Sequence[Mapping[str, str]] = ()
+    """Dictionary of tag sets; entry 0 is empty."""
+    kind: Sequence[int] = ()
+    """Charge class of each line: index into spendstream's fixed list (usage, recurring_fee, commitment, credit,
+    refund, tax, adjustment, marketplace)."""
+    region: Sequence[int] = ()
+    """FOCUS RegionId, index into strings."""
+    usage_type: Sequence[int] = ()
+    """Usage type, or SkuId where the source has none; index into strings."""
+    tags: Sequence[int] = ()
+    """Index into tag_sets."""
+    hour: Sequence[int] = ()
+    """UTC hour of the charge day, -1 for none; optional column."""
+    billed: Sequence[int] = ()
+    """FOCUS BilledCost."""
+    effective: Sequence[int] = ()
+    """FOCUS EffectiveCost."""
+    list_cost: Sequence[int | None] = ()
+    """FOCUS ListCost; optional column."""
+    contracted: Sequence[int | None] = ()
+    """FOCUS ContractedCost; optional column."""
+    blended: Sequence[int | None] = ()
+    """AWS blended cost; optional column."""
+    quantity: Sequence[int | None] = ()
+    """FOCUS ConsumedQuantity, or the source's usage quantity; optional column."""
+    unit: Sequence[int] = ()
+    """FOCUS ConsumedUnit, index into strings; optional column."""
+    resource: Sequence[int] = ()
+    """FOCUS ResourceId, index into strings; optional column."""
+    operation: Sequence[int] = ()
+    """AWS operation, index into strings; optional column."""
+    charge_category: Sequence[int] = ()
+    """FOCUS ChargeCategory, index into strings."""
+    charge_class: Sequence[int] = ()
+    """FOCUS ChargeClass, index into strings; optional column."""
+    charge_frequency: Sequence[int] = ()
+    """FOCUS ChargeFrequency, index into strings; optional column."""
+    pricing_category: Sequence[int] = ()
+    """FOCUS PricingCategory, index into strings; optional column."""
+    commitment: Sequence[int] = ()
+    """FOCUS CommitmentDiscountId, index into strings; optional column."""
+    description: Sequence[int] = ()
+    """FOCUS ChargeDescription, index into strings; optional column."""
+    charge_end: Sequence[int | None] = ()
+    """Exclusive end day of a charge longer than a day; optional column."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """What could not be processed, with all that is needed to send it again."""
+
+    SUBJECT: ClassVar[str] = "dead.letter"
+
+    id: str
+    """Stable id: the same poison gives the same id."""
+    at: datetime
+    """When it was found."""
+    stage: str
+    """Who found it, as `ledger`, `sink`, `focus`."""
+    origin: str
+    """Where it stood: topic/partition/offset, or file:line."""
+    topic: str | None = None
+    """Topic to send it back to."""
+    partition: int | None = None
+    """Partition that it came from."""
+    offset: int | None = None
+    """Offset that it came from."""
+    key: bytes | None = None
+    """Key."""
+    value: bytes
+    """The bytes as they came."""
+    headers: Mapping[str, bytes]
+    """Headers."""
+    error: str
+    """Name of the error."""
+    reason: str
+    """What is wrong, and what to do."""
+    retries: int
+    """How often it was sent back before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlTotal:
+    """One entry of an array of ControlTotal."""
+
+    currency: str
+    """ISO 4217."""
+    lines: int
+    """Lines."""
+    billed: Decimal
+    """Sum of billed cost."""
+    effective: Decimal
+    """Sum of effective cost."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingClosed:
+    """A reading is complete: all its statements stand before this event in every partition. Sent to each partition."""
+
+    SUBJECT: ClassVar[str] = "reading.closed"
+
+    source: str
+    """The source that says this, as `cost_explorer` or `focus.main`."""
+    provider: str
+    """FOCUS ProviderName."""
+    billing_account: str
+    """FOCUS BillingAccountId."""
+    reading: str
+    """Id of the reading."""
+    opened_at: datetime
+    """When the reading began."""
+    first_day: date
+    """First charge day that the reading covers."""
+    last_day: date
+    """Last charge day that the reading covers, inclusive."""
+    billing_periods: Sequence[int] = ()
+    """Billing periods that the reading covers; empty: all."""
+    view: str | None = None
+    """For a view by tag or cost category: the key."""
+    closed_at: datetime
+    """When the last statement was acknowledged."""
+    partition: int
+    """The partition that this copy was sent to."""
+    scopes: int
+    """Scopes with at least one line that the source mentions in the coverage."""
+    published: int
+    """Statements published by the reading, empty ones included, over all partitions."""
+    closed_through: date | None = None
+    """Newest charge day that had ended when the source told of it."""
+    final_through: date | None = None
+    """Newest charge day that the source calls final."""
+    totals: Sequence[ControlTotal] = ()
+    """Control totals of all that the source says in the coverage, by currency."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingOpened:
+    """One poll of one source over one coverage has begun."""
+
+    SUBJECT: ClassVar[str] = "reading.opened"
+
+    source: str
+    """The source that says this, as `cost_explorer` or `focus.main`."""
+    provider: str
+    """FOCUS ProviderName."""
+    billing_account: str
+    """FOCUS BillingAccountId."""
+    reading: str
+    """Id of the reading."""
+    opened_at: datetime
+    """When the reading began."""
+    first_day: date
+    """First charge day that the reading covers."""
+    last_day: date
+    """Last charge day that the reading covers, inclusive."""
+    billing_periods: Sequence[int] = ()
+    """Billing periods that the reading covers; empty: all."""
+    view: str | None = None
+    """For a view by tag or cost category: the key."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaidRequest:
+    """One request to a source that costs money."""
+
+    SUBJECT: ClassVar[str] = "request.paid"
+
+    id: str
+    """Unique id."""
+    at: datetime
+    """When it was sent."""
+    api: str
+    """As `ce:GetCostAndUsage`."""
+    billing_account: str
+    """Payer account."""
+    purpose: str
+    """Why: totals, detail, hours, view, control, metrics, backfill."""
+    detail: str
+    """What was asked for."""
+    cost: Decimal
+    """US dollars."""
+    outcome: Literal["ok", "failed"]
+    """A failed call is free."""
+    reading: str | None = None
+    """Reading that it was made for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A replay and what became of it; compacted, key = id."""
+
+    SUBJECT: ClassVar[str] = "run"
+
+    id: str
+    """Run id."""
+    state: Literal["running", "finished", "failed", "live", "retired", "dropped"]
+    """One run is live."""
+    steps: Sequence[str] = ()
+    """Steps that it runs."""
+    started_at: datetime
+    """When it began."""
+    finished_at: datetime | None = None
+    """When it ended."""
+    from_offsets: Mapping[str, int]
+    """First offset by `topic/partition`."""
+    to_offsets: Mapping[str, int]
+    """Offset after the last, by `topic/partition`: from here it is live after its promotion."""
+    events: int
+    """Events read."""
+    note: str
+    """What the person who began it wrote."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceControl:
+    """A source's own answer over a longer time, to compare ours with; never added to anything."""
+
+    SUBJECT: ClassVar[str] = "source.control"
+
+    source: str
+    """The source that says this, as `cost_explorer` or `focus.main`."""
+    provider: str
+    """FOCUS ProviderName."""
+    billing_account: str
+    """FOCUS BillingAccountId."""
+    control: Literal["month", "year", "forecast"]
+    """What it is."""
+    first_day: date
+    """First day."""
+    last_day: date
+    """Last day, inclusive."""
+    currency: str
+    """ISO 4217."""
+    billed: Decimal | None = None
+    """Billed cost."""
+    effective: Decimal | None = None
+    """Effective cost."""
+    lower: Decimal | None = None
+    """Lower end of a forecast."""
+    upper: Decimal | None = None
+    """Upper end of a forecast."""
+    estimated: bool
+    """The source says that this may still change."""
+    read_at: datetime
+    """When the source was read."""
+    version: int
+    """ms since 1970 of the reading."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tick:
+    """Time as an event: sent by the driver to each partition, recorded with the input."""
+
+    SUBJECT: ClassVar[str] = "tick"
+
+    at: datetime
+    """The time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageMetrics:
+    """Points of one metric of one resource or group, as CloudWatch tells them; a newer version of a point replaces the
+    older one."""
+
+    SUBJECT: ClassVar[str] = "usage.metric"
+
+    source: str
+    """The source, as `cloudwatch`."""
+    provider: str
+    """FOCUS ProviderName."""
+    billing_account: str
+    """Payer account."""
+    account: str
+    """Account."""
+    region: str
+    """Region."""
+    namespace: str
+    """Metric namespace."""
+    metric: str
+    """Metric name."""
+    dimensions: Mapping[str, str]
+    """Dimensions."""
+    statistic: str
+    """Statistic, as Sum."""
+    period_seconds: int
+    """Length of a point."""
+    unit: str
+    """Unit of the metric; empty where it has none."""
+    service: str | None = None
+    """Service on the bill that this usage is charged under."""
+    usage_type: str | None = None
+    """Usage type on the bill."""
+    usage_unit: str | None = None
+    """Unit of the bill's usage quantity."""
+    factor: Decimal | None = None
+    """Priced usage = value × factor."""
+    reading: str
+    """Id of the reading."""
+    read_at: datetime
+    """When the source was read."""
+    version: int
+    """ms since 1970 of the reading."""
+    starts: Sequence[int] = ()
+    """Start of each point."""
+    values: Sequence[float] = ()
+    """Value of each point."""
+    complete: Sequence[bool] = ()
+    """The point's period had ended and settled when it was read."""
+
+
+Event = (
+    CostAggregate
+    | CostAnomaly
+    | CostHead
+    | CostPartial
+    | CostStatement
+    | DeadLetter
+    | ReadingClosed
+    | ReadingOpened
+    | PaidRequest
+    | Run
+    | SourceControl
+    | Tick
+    | UsageMetrics
+)
+"""Any event that stands in a topic."""
+
+EVENT_CLASSES: tuple[type[Event], ...] = (
+    CostAggregate,
+    CostAnomaly,
+    CostHead,
+    CostPartial,
+    CostStatement,
+    DeadLetter,
+    ReadingClosed,
+    ReadingOpened,
+    PaidRequest,
+    Run,
+    SourceControl,
+    Tick,
+    UsageMetrics,
+)
