@@ -1,8 +1,8 @@
 """The wire codec: event ↔ Confluent's wire format (a zero byte, the schema id in four bytes, the Avro body).
 
 Reading goes through a schema without logical types: amounts arrive as bytes and become integers with one C call each,
-which is twice as fast as building `Decimal`s and as exact. A reader that needs few columns of a large event says which
-(`Columns`); the others are skipped in the bytes.
+which is twice as fast as building `Decimal`s and as exact. A reader that needs only the first fields of a large event
+says where it stops (`Until`); the rest is never looked at, which skipping field by field would not be.
 """
 
 import struct
@@ -12,6 +12,7 @@ from io import BytesIO
 from typing import Any
 
 import fastavro
+from fastavro.read import SchemaResolutionError
 
 from schemas import repository
 from schemas.events import EVENT_CLASSES, Event
@@ -21,8 +22,8 @@ from spendstream.money import MoneyError, from_units, to_units, units_from_bytes
 
 _HEADER = struct.Struct(">bI")
 
-#: Per subject, the array fields that a reader wants; fields that are no arrays always come.
-Columns = Mapping[str, frozenset[str]]
+#: Per subject, the last field that a reader wants; the fields behind it keep their defaults.
+Until = Mapping[str, str]
 
 
 class CodecError(ValueError):
@@ -30,19 +31,19 @@ class CodecError(ValueError):
 
 
 class Codec:
-    """Encodes and decodes events. One for each thread: `decode` keeps a cache of resolved schemas.
+    """Encodes and decodes events. Keeps what it learnt of each schema, so make one and keep it.
 
     Parameters
     ----------
     schemas
         Where schema ids come from.
-    columns
-        The array fields wanted of each subject; a subject that is not named comes whole.
+    until
+        The last field wanted of each subject; a subject that is not named comes whole.
     """
 
-    def __init__(self, schemas: SchemaSource, columns: Columns | None = None) -> None:
+    def __init__(self, schemas: SchemaSource, until: Until | None = None) -> None:
         self._schemas = schemas
-        self._columns = columns or {}
+        self._until = until or {}
         self._readers: dict[int, _Reader] = {}
         self._writers: dict[str, _Writer] = {}
 
@@ -76,7 +77,7 @@ class Codec:
         reader = self._readers.get(schema_id)
         if reader is None:
             subject, schema = self._schemas.schema(schema_id)
-            reader = self._readers[schema_id] = _Reader(subject, schema, self._columns.get(subject))
+            reader = self._readers[schema_id] = _Reader(subject, schema, self._until.get(subject))
         return reader.read(value)
 
 
@@ -123,14 +124,6 @@ def _units_out(amounts: Sequence[int]) -> list[bytes]:
     return [unit.to_bytes((unit.bit_length() + 8) // 8, "big", signed=True) for unit in amounts]
 
 
-def _optional_units_in(raws: Sequence[bytes | None]) -> list[int | None]:
-    return [None if raw is None else units_from_bytes(raw) for raw in raws]
-
-
-def _optional_units_out(amounts: Sequence[int | None]) -> list[bytes | None]:
-    return [None if unit is None else units_to_bytes(unit) for unit in amounts]
-
-
 _LOGICAL_IN: dict[str, _Convert] = {"decimal": _decimal_in, "date": day_of, "timestamp-millis": from_millis}
 _LOGICAL_OUT: dict[str, _Convert] = {"decimal": _decimal_out, "date": day_number, "timestamp-millis": to_millis}
 
@@ -148,8 +141,6 @@ def _converters(avro: Any) -> tuple[_Convert | None, _Convert | None]:  # noqa: 
     if avro["type"] != "array":
         return None, None
     items = avro["items"]
-    if isinstance(items, list) and any(isinstance(b, dict) and b.get("logicalType") == "decimal" for b in items):
-        return _optional_units_in, _optional_units_out
     if isinstance(items, dict) and items.get("logicalType") == "decimal":
         return _units_in, _units_out
     if isinstance(items, dict) and items["type"] == "record":
@@ -210,17 +201,21 @@ class _Writer:
 
 
 class _Reader:
-    def __init__(self, subject: str, written: AvroSchema, wanted: frozenset[str] | None) -> None:
+    def __init__(self, subject: str, written: AvroSchema, until: str | None) -> None:
         if subject not in {event_class.SUBJECT for event_class in EVENT_CLASSES}:
             raise UnknownSchemaError(f"no event class for the subject {subject!r}")
         newest = repository.load(subject)
         self._subject = subject
-        self._written = fastavro.parse_schema(_strip(written))
-        target = _strip(newest)
-        if wanted is not None:
-            target["fields"] = [f for f in target["fields"] if f["name"] in wanted or not _is_array(f["type"])]
+        self._whole = True
+        source, target = _strip(written), _strip(newest)
         # The same schema on both sides needs no resolution, which is the fastest way to read.
-        self._target = None if target == _strip(written) else fastavro.parse_schema(target)
+        same = source == target
+        if same and until is not None:
+            names = [field["name"] for field in source["fields"]]
+            source["fields"] = source["fields"][: names.index(until) + 1]
+            self._whole = False
+        self._written = fastavro.parse_schema(source)
+        self._target = None if same else fastavro.parse_schema(target)
         self._shape = _RecordShape(newest)
 
     def read(self, value: bytes) -> Event:
@@ -229,20 +224,8 @@ class _Reader:
         try:
             record = fastavro.schemaless_reader(body, self._written, self._target)
             event: Event = self._shape.build(record)  # type: ignore[arg-type]
-        except (
-            ValueError,
-            TypeError,
-            EOFError,
-            IndexError,
-            KeyError,
-            OverflowError,
-            fastavro.read.SchemaResolutionError,
-        ) as error:
+        except (ValueError, TypeError, EOFError, IndexError, KeyError, OverflowError, SchemaResolutionError) as error:
             raise CodecError(f"{self._subject} cannot be read: {error or type(error).__name__}") from error
-        if body.tell() != len(value):
+        if self._whole and body.tell() != len(value):
             raise CodecError(f"{self._subject} cannot be read: {len(value) - body.tell()} bytes are left over")
         return event
-
-
-def _is_array(avro: Any) -> bool:  # noqa: ANN401 - a schema inside a schema
-    return isinstance(avro, dict) and avro.get("type") == "array"

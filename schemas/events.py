@@ -314,7 +314,7 @@ class CostStatement:
     account_name: str | None = None
     """FOCUS SubAccountName."""
     strings: Sequence[str] = ()
-    """Dictionary of strings; entry 0 is empty."""
+    """Dictionary of regions and usage types; entry 0 is empty."""
     tag_sets: Sequence[Mapping[str, str]] = ()
     """Dictionary of tag sets; entry 0 is empty."""
     kind: Sequence[int] = ()
@@ -325,41 +325,49 @@ class CostStatement:
     usage_type: Sequence[int] = ()
     """Usage type, or SkuId where the source has none; index into strings."""
     tags: Sequence[int] = ()
-    """Index into tag_sets."""
+    """Index into tag_sets; optional column."""
     hour: Sequence[int] = ()
     """UTC hour of the charge day, -1 for none; optional column."""
     billed: Sequence[int] = ()
     """FOCUS BilledCost."""
     effective: Sequence[int] = ()
-    """FOCUS EffectiveCost."""
-    list_cost: Sequence[int | None] = ()
-    """FOCUS ListCost; optional column."""
-    contracted: Sequence[int | None] = ()
-    """FOCUS ContractedCost; optional column."""
-    blended: Sequence[int | None] = ()
-    """AWS blended cost; optional column."""
-    quantity: Sequence[int | None] = ()
-    """FOCUS ConsumedQuantity, or the source's usage quantity; optional column."""
-    unit: Sequence[int] = ()
-    """FOCUS ConsumedUnit, index into strings; optional column."""
-    resource: Sequence[int] = ()
-    """FOCUS ResourceId, index into strings; optional column."""
-    operation: Sequence[int] = ()
-    """AWS operation, index into strings; optional column."""
+    """FOCUS EffectiveCost; what totals need ends here."""
+    details: Sequence[str] = ()
+    """Dictionary of the strings of the columns below; entry 0 is empty."""
     charge_category: Sequence[int] = ()
-    """FOCUS ChargeCategory, index into strings."""
+    """FOCUS ChargeCategory, index into details."""
     charge_class: Sequence[int] = ()
-    """FOCUS ChargeClass, index into strings; optional column."""
+    """FOCUS ChargeClass, index into details; optional column."""
     charge_frequency: Sequence[int] = ()
-    """FOCUS ChargeFrequency, index into strings; optional column."""
+    """FOCUS ChargeFrequency, index into details; optional column."""
+    quantity: Sequence[int] = ()
+    """FOCUS ConsumedQuantity, or the source's usage quantity; optional column."""
+    quantity_absent: Sequence[int] = ()
+    """Lines, from 0, that have no quantity; theirs is 0 above."""
+    unit: Sequence[int] = ()
+    """FOCUS ConsumedUnit, index into details; optional column."""
+    list_cost: Sequence[int] = ()
+    """FOCUS ListCost; optional column."""
+    list_cost_absent: Sequence[int] = ()
+    """Lines, from 0, that have no list cost."""
+    contracted: Sequence[int] = ()
+    """FOCUS ContractedCost; optional column."""
+    contracted_absent: Sequence[int] = ()
+    """Lines, from 0, that have no contracted cost."""
+    blended: Sequence[int] = ()
+    """AWS blended cost; optional column."""
+    resource: Sequence[int] = ()
+    """FOCUS ResourceId, index into details; optional column."""
+    operation: Sequence[int] = ()
+    """AWS operation, index into details; optional column."""
     pricing_category: Sequence[int] = ()
-    """FOCUS PricingCategory, index into strings; optional column."""
+    """FOCUS PricingCategory, index into details; optional column."""
     commitment: Sequence[int] = ()
-    """FOCUS CommitmentDiscountId, index into strings; optional column."""
+    """FOCUS CommitmentDiscountId, index into details; optional column."""
     description: Sequence[int] = ()
-    """FOCUS ChargeDescription, index into strings; optional column."""
-    charge_end: Sequence[int | None] = ()
-    """Exclusive end day of a charge longer than a day; optional column."""
+    """FOCUS ChargeDescription, index into details; optional column."""
+    charge_end: Sequence[int] = ()
+    """Exclusive end day of the charge period; optional column, where a charge is longer than a day."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
