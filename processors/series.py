@@ -49,6 +49,7 @@ Level = Literal["organisation", "provider", "account", "service", "account_servi
 _NAMES = ("provider", "account", "service", "region", "usage_type", "tag", "value")
 
 
+@lru_cache(maxsize=100_000)
 def quoted(value: str) -> str:
     """Return `value` as it stands in a key."""
     return quote(value, safe=" :@+,;()!*'&$")

@@ -1,0 +1,264 @@
+"""Every setting: one name, one default, one place.
+
+Read from, the first that names it wins: an argument on the command line, the environment
+(`SPENDSTREAM_KAFKA__BOOTSTRAP=…`, two underscores between section and name; lists and tables as JSON), the TOML file
+that `SPENDSTREAM_CONFIG` names (default `spendstream.toml` in the working folder), the default below.
+"""
+
+import os
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
+
+from spendstream.money import MoneyError, to_units
+from spendstream.topics import TopicNames
+
+
+class ConfigurationError(ValueError):
+    """Settings that cannot be used; the text names each and says what to change."""
+
+
+class Section(BaseModel):
+    """A group of settings; an unknown name is refused, so that a typing error cannot pass for a setting."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Kafka(Section):
+    """Where Kafka is, and how this deployment names and divides its topics."""
+
+    bootstrap: str = Field("127.0.0.1:9092", description="bootstrap servers, comma-separated")
+    prefix: str = Field("", description="put before every topic name and consumer group")
+    shards: int = Field(4, ge=1, le=1024, description="partitions of a sharded topic; changes only with the epoch")
+    epoch: int = Field(1, ge=1, description="raised by `spendstream topics rebuild`")
+    replication: int = Field(1, ge=1, description="copies of each partition, for topics that are created")
+    client: dict[str, str] = Field(
+        default_factory=dict, description="further librdkafka settings, as security.protocol and sasl.*"
+    )
+
+    @property
+    def topics(self) -> TopicNames:
+        """The physical topic names."""
+        return TopicNames(self.prefix, self.epoch, self.shards)
+
+
+class SchemaRegistry(Section):
+    """A Confluent-compatible schema registry; without a URL the repository's own numbers are used."""
+
+    url: str | None = Field(None, description="address of the registry")
+    user: str = Field("", description="user for basic authentication")
+    password: SecretStr = Field(SecretStr(""), description="its password")
+
+
+class ClickHouse(Section):
+    """Where ClickHouse is. The API uses the reader, which can only read."""
+
+    url: str = Field("http://127.0.0.1:8123", description="HTTP address")
+    database: str = Field("spendstream", description="database of all tables")
+    user: str = Field("spendstream", description="user that writes")
+    password: SecretStr = Field(SecretStr(""), description="its password")
+    reader_user: str = Field("spendstream_reader", description="user that can only read")
+    reader_password: SecretStr = Field(SecretStr(""), description="its password")
+    cluster: str | None = Field(None, description="name of a cluster: tables are then replicated on it")
+    history_days: int = Field(400, ge=1, description="how far back `as of` questions can be asked")
+
+
+class Payer(Section):
+    """A payer account whose bill is read."""
+
+    account: str = Field(description="account id of the payer")
+    role_arn: str | None = Field(None, description="role to assume for it; None: the credentials as they are")
+    external_id: SecretStr | None = Field(None, description="external id for the role")
+
+
+class Aws(Section):
+    """How AWS is reached. Credentials come from boto3's own chain and are never settings."""
+
+    endpoint_url: str | None = Field(None, description="another endpoint for every service, for a simulator")
+    payers: tuple[Payer, ...] = Field((), description="payer accounts; empty: the account of the credentials")
+    regions: tuple[str, ...] = Field(("us-east-1",), description="regions whose metrics are read")
+
+
+class CostExplorer(Section):
+    """Reading AWS Cost Explorer."""
+
+    enabled: bool = Field(False, description="read it")
+    schedule: str = Field("17 */8 * * *", description="cron expression, UTC")
+    window_days: int = Field(14, ge=1, le=90, description="days that are read again, because AWS restates them")
+    month_final_day: int = Field(6, ge=1, le=28, description="until this day, the whole last month is read again")
+    hourly: bool = Field(False, description="the account has hourly data (opt-in at AWS, last 14 days)")
+    net: bool = Field(False, description="use net unblended and net amortised cost")
+    views: tuple[str, ...] = Field((), description="tag keys and cost categories read apart: tag:team, category:unit")
+    controls_schedule: str = Field("41 5 * * *", description="when monthly, yearly and forecast answers are read")
+
+
+class CloudWatch(Section):
+    """Reading CloudWatch metrics."""
+
+    enabled: bool = Field(False, description="read it")
+    schedule: str = Field("*/5 * * * *", description="cron expression, UTC")
+    catalogue: Path | None = Field(None, description="own catalogue of metrics; None: producers/cloudwatch.yaml")
+    reread_minutes: int = Field(30, ge=0, description="points this young are read again, because late ones arrive")
+    max_metrics: int = Field(2_000, ge=1, description="metrics read at most, those of the costliest services first")
+
+
+class FocusExport(Section):
+    """An export in the FinOps Open Cost and Usage Specification, of any cloud."""
+
+    name: str = Field(description="short name; the source is called focus.NAME")
+    path: str = Field(description="a file, a folder, or s3://bucket/prefix; .csv, .csv.gz, .parquet")
+    schedule: str = Field("23 * * * *", description="cron expression, UTC")
+
+
+class SourceOfRecord(Section):
+    """Which source gives totals for a billing account, where two tell of it."""
+
+    billing_account: str = Field(description="FOCUS BillingAccountId")
+    source: str = Field(description="as cost_explorer or focus.NAME")
+    first_day: date | None = Field(None, description="charge days from this one on; None: all")
+
+
+def _amount(text: str) -> str:
+    try:
+        if to_units(text) < 0:
+            raise ValueError("a cap cannot be negative")
+    except MoneyError as error:
+        raise ValueError(str(error)) from error
+    return text
+
+
+_Dollars = Annotated[str, AfterValidator(_amount)]
+
+
+class Budget(Section):
+    """What asking AWS may cost, over Cost Explorer and CloudWatch together."""
+
+    usd_per_day: _Dollars = Field("1.00", description="cap a UTC day")
+    usd_per_month: _Dollars = Field("20.00", description="cap a UTC month")
+
+
+class Ledger(Section):
+    """What the totals hold."""
+
+    tags: tuple[str, ...] = Field((), description="tag keys that have totals of their own")
+    of_record: tuple[SourceOfRecord, ...] = Field((), description="sources of record, where two tell of one account")
+
+
+class Processing(Section):
+    """The Faust workers."""
+
+    run: str = Field("live", description="run whose state this worker keeps; changed by `spendstream replay promote`")
+    steps: tuple[str, ...] = Field((), description="steps that this worker runs; empty: all")
+    state_folder: Path = Field(Path(".local/state"), description="where state is kept on disk")
+    store: Literal["rocksdb", "memory"] = Field("rocksdb", description="`memory` rebuilds from Kafka at each start")
+
+
+class Sink(Section):
+    """Kafka → ClickHouse."""
+
+    batch_rows: int = Field(50_000, ge=1, description="rows (lines of statements count) that make a batch")
+    batch_seconds: float = Field(1.0, gt=0, description="age at which a smaller batch is written")
+
+
+class Api(Section):
+    """The read API."""
+
+    host: str = Field("127.0.0.1", description="beyond loopback a token is needed")
+    port: int = Field(8080, ge=0, le=65535, description="port; 0: a free one")
+    token: SecretStr | None = Field(None, description="bearer token that callers must send")
+    cache_seconds: float = Field(5.0, ge=0, description="how long an answer may be given again")
+
+
+class Recording(Section):
+    """Keeping source answers as they came."""
+
+    target: str | None = Field(None, description="folder or s3://bucket/prefix to keep answers in; None: not kept")
+    replay_from: str | None = Field(None, description="a recording to read instead of asking the sources")
+
+
+class Health(Section):
+    """Ports for health and metrics, on loopback; 0: a free one."""
+
+    host: str = Field("127.0.0.1", description="beyond loopback a token is needed")
+    token: SecretStr | None = Field(None, description="bearer token that callers beyond loopback must send")
+    produce: int = Field(8081, ge=0, le=65535, description="producers")
+    process: int = Field(8082, ge=0, le=65535, description="processors")
+    sink: int = Field(8083, ge=0, le=65535, description="sink")
+    stalled_seconds: float = Field(300, gt=0, description="without progress for so long, while there is work, it exits")
+
+
+class Log(Section):
+    """Logs go to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severe level shown")
+    format: Literal["auto", "text", "json"] = Field("auto", description="auto: text on a terminal, else JSON")
+
+
+class Settings(BaseSettings):
+    """All settings."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SPENDSTREAM_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        nested_model_default_partial_update=True,
+    )
+
+    kafka: Kafka = Kafka()
+    schema_registry: SchemaRegistry = SchemaRegistry()
+    clickhouse: ClickHouse = ClickHouse()
+    aws: Aws = Aws()
+    cost_explorer: CostExplorer = CostExplorer()
+    cloudwatch: CloudWatch = CloudWatch()
+    focus: tuple[FocusExport, ...] = ()
+    budget: Budget = Budget()
+    ledger: Ledger = Ledger()
+    processing: Processing = Processing()
+    sink: Sink = Sink()
+    api: Api = Api()
+    recording: Recording = Recording()
+    health: Health = Health()
+    log: Log = Log()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic's
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return where settings come from, the first wins."""
+        named = os.environ.get("SPENDSTREAM_CONFIG")
+        path = Path(named or "spendstream.toml")
+        if named and not path.is_file():
+            raise ConfigurationError(f"SPENDSTREAM_CONFIG names {path}, and there is no such file")
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, path)
+
+
+def load(**overrides: object) -> Settings:
+    """Return the settings of this process.
+
+    Raises
+    ------
+    ConfigurationError
+        Naming each setting that cannot be used, and why. A secret's value is never part of it.
+    """
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)]
+        raise ConfigurationError("settings cannot be used:\n  " + "\n  ".join(problems)) from None
+    except (SettingsError, ValueError) as error:
+        raise ConfigurationError(f"settings cannot be read: {error}") from None
