@@ -1,0 +1,339 @@
+"""The ledger: keeps what each scope contributes to each series, and tells its shard's totals when a reading closes.
+
+State of a shard (keys; a *book* is one source's word about one billing account):
+
+- `s/{book}/{day}/{scope}`: the contributions of one account's service and day, by billing period: `c` those that a
+  closed reading has announced, `o` newer ones of readings still open, `p` parts of a version not yet complete;
+- `d/{book}/{day}`: the shard's totals of the series that hold many scopes (organisation, provider, account, service,
+  tag), as announced, and `k`, the entries of the day;
+- `b/{book}`: ids of the readings closed last and the newest closed day; `count`: the shard's own count of closes;
+- `r/{provider}/{billing account}`: the source that this shard takes for the source of record.
+
+A statement only changes `s`, and nothing is sent. The close of a reading moves `o` to `c` for all scopes in its
+coverage, also those of an earlier reading that never closed, and sends the totals of every series and day that changed.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from processors.contribution import TOTAL, Contribution, added, contribution
+from processors.rows import Row, Rows, unfold
+from processors.series import partition_of, quoted
+from processors.step import Output, State, Step
+from schemas.events import CostPartial, CostStatement, Event, ReadingClosed
+from spendstream.clock import day_number
+from spendstream.topics import HORIZON_DAYS, PARTIALS, STATEMENTS
+
+#: Rows that go into one partial event at most, about 1 MB; a larger close is sent in parts.
+MAX_ROWS = 20_000
+_REMEMBERED_READINGS = 64
+
+_Totals = dict[str, dict[str, list[int]]]
+
+
+class OverlapError(ValueError):
+    """Two sources tell of the same billing account, and no setting says which is of record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Says which source is of record: (billing account, source, first day or None), see `settings.SourceOfRecord`."""
+
+    rules: tuple[tuple[str, str, date | None], ...] = ()
+
+    def source_for(self, billing_account: str, day: date) -> str | None:
+        """Return the source of record of an account and charge day; None when no rule names one."""
+        best: tuple[date, str] | None = None
+        for account, source, first_day in self.rules:
+            since = first_day or date.min
+            if account == billing_account and since <= day and (best is None or since >= best[0]):
+                best = (since, source)
+        return None if best is None else best[1]
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerOptions:
+    """What the ledger needs to know of the deployment."""
+
+    shards: int
+    epoch: int = 1
+    run: str = "live"
+    tags: tuple[str, ...] = ()
+    record: Record = Record()
+
+
+def ledger(options: LedgerOptions) -> Step:
+    """Return the ledger as a step."""
+    return Step(
+        name="ledger",
+        inputs=(STATEMENTS,),
+        open=lambda partition, state, counts: LedgerPartition(options, partition, state, counts),
+        until={CostStatement.SUBJECT: "effective"},
+    )
+
+
+def book_of(event: CostStatement | ReadingClosed | CostPartial) -> str:
+    """Return the key of the book that an event belongs to."""
+    return f"{quoted(event.source)}/{quoted(event.provider)}/{quoted(event.billing_account)}"
+
+
+class LedgerPartition:
+    """The ledger of one shard."""
+
+    def __init__(self, options: LedgerOptions, partition: int, state: State, counts: Counter[str]) -> None:
+        self._options = options
+        self._shard = partition
+        self._state = state
+        self._counts = counts
+        self._open: dict[str, set[str]] = {}
+        for key, entry in state.scan("s/"):
+            if entry["o"]:  # type: ignore[index,call-overload]
+                self._open.setdefault(_book_in(key), set()).add(key)
+
+    def process(self, event: Event) -> Iterable[Output]:
+        """Take a statement into the books, or send what a closed reading has changed."""
+        if isinstance(event, CostStatement):
+            self._take(event)
+        elif isinstance(event, ReadingClosed):
+            return self._close(event)
+        return ()
+
+    # statements
+
+    def _take(self, statement: CostStatement) -> None:
+        if not self._of_record(statement):
+            self._counts["statements_not_of_record"] += 1
+            return
+        book = book_of(statement)
+        day = day_number(statement.day)
+        known_book: Any = self._state.get(f"b/{book}")
+        if known_book is not None and day < known_book["newest"] - HORIZON_DAYS:
+            self._counts["statements_before_horizon"] += 1
+            return
+        key = (
+            f"s/{book}/{day}/{statement.currency}/{quoted(statement.provider)}"
+            f"/{quoted(statement.account)}/{quoted(statement.service)}"
+        )
+        entry: Any = self._state.get(key) or {"c": {}, "o": {}, "p": {}}
+        period = str(day_number(statement.billing_period))
+        newest = max(entry[kind][period][0] if period in entry[kind] else -1 for kind in ("c", "o"))
+        if statement.version <= newest:
+            self._counts["statements_known" if statement.version == newest else "statements_outdated"] += 1
+            return
+        whole, parts = self._assemble(statement, entry["p"].get(period))
+        pending = {other: value for other, value in entry["p"].items() if other != period}
+        if whole is None:
+            self._state.put(key, {**entry, "p": {**pending, period: parts}})
+            return
+        opened = {**entry["o"], period: [statement.version, whole]}
+        self._state.put(key, {"c": entry["c"], "o": opened, "p": pending})
+        self._open.setdefault(book, set()).add(key)
+        self._counts["statements_taken"] += 1
+
+    def _assemble(self, statement: CostStatement, known: Any) -> tuple[Contribution | None, Any]:  # noqa: ANN401
+        """Return the contribution of a whole statement, or None and the parts that are there so far."""
+        own = contribution(statement, self._options.tags)
+        if statement.parts == 1:
+            return own, None
+        if known is not None and known[0] > statement.version:
+            self._counts["statements_outdated"] += 1
+            return None, known
+        there = dict(known[1]) if known is not None and known[0] == statement.version else {}
+        there[str(statement.part)] = own
+        if len(there) < statement.parts:
+            return None, [statement.version, there]
+        whole: Contribution = {}
+        for part in there.values():
+            whole = added(whole, part)
+        return whole, None
+
+    def _of_record(self, statement: CostStatement) -> bool:
+        if statement.view is not None:
+            return True
+        chosen = self._options.record.source_for(statement.billing_account, statement.day)
+        if chosen is not None:
+            return statement.source == chosen
+        key = f"r/{quoted(statement.provider)}/{quoted(statement.billing_account)}"
+        known = self._state.get(key)
+        if known is None:
+            self._state.put(key, statement.source)
+        elif known != statement.source:
+            raise OverlapError(
+                f"billing account {statement.billing_account} is told of by {known} and by {statement.source}; they are "
+                "never added up: say in ledger.of_record which one is of record, then send this back with "
+                "`spendstream dead-letters retry`"
+            )
+        return True
+
+    # closes
+
+    def _close(self, close: ReadingClosed) -> list[Output]:
+        book = book_of(close)
+        known: Any = self._state.get(f"b/{book}") or {"closed": [], "newest": 0}
+        if close.reading in known["closed"]:
+            self._counts["closes_known"] += 1
+            return []
+        changes = _Changes()
+        for key in sorted(self._open.get(book, ())):
+            self._settle(key, close, changes)
+        partitions = self._options.shards
+        rows: list[Rows] = [Rows() for _ in range(partitions)]
+        for row in changes.rows:
+            rows[partition_of(row.series, partitions)].add(row)
+        for day, deltas in sorted(changes.by_day.items()):
+            for row in self._settle_day(f"d/{book}/{day}", day, deltas, changes.keys[day]):
+                rows[partition_of(row.series, partitions)].add(row)
+        count: Any = (self._state.get("count") or 0) + 1  # type: ignore[operator]
+        self._state.put("count", count)
+        newest = max(known["newest"], day_number(close.closed_through or close.last_day))
+        closed = [*known["closed"], close.reading][-_REMEMBERED_READINGS:]
+        self._state.put(f"b/{book}", {"closed": closed, "newest": newest})
+        if known["newest"]:
+            self._prune(book, range(known["newest"] - HORIZON_DAYS, newest - HORIZON_DAYS))
+        return [output for partition in range(partitions) for output in self._partials(close, count, partition, rows)]
+
+    def _settle(self, key: str, close: ReadingClosed, changes: "_Changes") -> None:
+        """Move the open contributions of one entry that the reading covers to the closed ones."""
+        day = int(key.split("/")[4])
+        if not day_number(close.first_day) <= day <= day_number(close.last_day):
+            return
+        entry: Any = self._state.get(key)
+        periods = {str(day_number(period)) for period in close.billing_periods}
+        moved = [period for period in entry["o"] if not periods or period in periods]
+        if not moved:
+            return
+        before = _whole(entry["c"])
+        closed = {**entry["c"], **{period: entry["o"][period] for period in moved}}
+        left = {period: value for period, value in entry["o"].items() if period not in moved}
+        after = _whole(closed)
+        changes.add(key, day, before, after)
+        self._state.put(key, {"c": closed, "o": left, "p": entry["p"]})
+        if not left:
+            self._open[_book_in(key)].discard(key)
+
+    def _settle_day(self, key: str, day: int, deltas: _Totals, entries: set[str]) -> list[Row]:
+        """Add the day's changes to the series that hold many scopes, and return those that changed."""
+        known: Any = self._state.get(key) or {"k": [], "t": {}}
+        totals = dict(known["t"])
+        rows = []
+        for name, kinds in deltas.items():
+            series, _, hour = name.partition("@")
+            old = totals.get(name, {})
+            new = dict(old)
+            for label, (billed, effective) in kinds.items():
+                if label in old and not billed and not effective:
+                    continue
+                was = old.get(label, (0, 0))
+                new[label] = [was[0] + billed, was[1] + effective]
+                rows.append(Row(series, day, int(hour) if hour else None, int(label), *new[label]))
+            totals[name] = new
+        self._state.put(key, {"k": sorted({*known["k"], *entries}), "t": totals})
+        return rows
+
+    def _prune(self, book: str, days: range) -> None:
+        for day in days:
+            known: Any = self._state.get(f"d/{book}/{day}")
+            if known is not None:
+                for key in known["k"]:
+                    self._state.delete(key)
+                    self._open.get(book, set()).discard(key)
+                self._state.delete(f"d/{book}/{day}")
+
+    def _partials(self, close: ReadingClosed, count: int, partition: int, rows: list[Rows]) -> list[Output]:
+        pieces = _pieces(rows[partition])
+        return [
+            Output(
+                PARTIALS,
+                partition,
+                f"{book_of(close)}/{self._shard}".encode(),
+                CostPartial(
+                    run=self._options.run,
+                    source=close.source,
+                    provider=close.provider,
+                    billing_account=close.billing_account,
+                    reading=close.reading,
+                    epoch=self._options.epoch,
+                    shard=self._shard,
+                    count=count,
+                    part=part,
+                    parts=len(pieces),
+                    closed_at=close.closed_at,
+                    closed_through=close.closed_through,
+                    final_through=close.final_through,
+                    view=close.view,
+                    **piece.columns(),  # type: ignore[arg-type]
+                ),
+            )
+            for part, piece in enumerate(pieces)
+        ]
+
+
+class _Changes:
+    """What a close changes: rows of an account's service, and differences for the series above it."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self.by_day: dict[int, _Totals] = {}
+        self.keys: dict[int, set[str]] = {}
+
+    def add(self, key: str, day: int, before: Contribution, after: Contribution) -> None:
+        currency, provider, account, service = key.split("/")[5:]
+        above = (
+            currency,
+            f"{currency}/provider={provider}",
+            f"{currency}/provider={provider}/account={account}",
+            f"{currency}/provider={provider}/service={service}",
+        )
+        own = f"{currency}/provider={provider}/account={account}/service={service}"
+        deltas = self.by_day.setdefault(day, {})
+        self.keys.setdefault(day, set()).add(key)
+        for suffix in sorted({*before, *after}):
+            old, new = before.get(suffix, {}), after.get(suffix, {})
+            if suffix.startswith("/tag="):
+                targets: tuple[str, ...] = (currency + suffix,)
+            elif suffix == TOTAL or suffix.startswith("@"):
+                targets = tuple(series + suffix for series in above)
+            else:
+                targets = ()
+            hour = int(suffix[1:]) if suffix.startswith("@") else None
+            for label in sorted({*old, *new}):
+                was, now = old.get(label, (0, 0)), new.get(label, (0, 0))
+                if label in old and was[0] == now[0] and was[1] == now[1]:
+                    continue
+                if not suffix.startswith("/tag="):
+                    series = own if hour is not None else own + suffix
+                    self.rows.append(Row(series, day, hour, int(label), now[0], now[1]))
+                for target in targets:
+                    sums = deltas.setdefault(target, {}).setdefault(label, [0, 0])
+                    sums[0] += now[0] - was[0]
+                    sums[1] += now[1] - was[1]
+
+
+def _whole(periods: dict[str, Any]) -> Contribution:
+    """Return the sum of the contributions of all billing periods, nearly always one."""
+    values = [value[1] for value in periods.values()]
+    if len(values) == 1:
+        only: Contribution = values[0]
+        return only
+    whole: Contribution = {}
+    for value in values:
+        whole = added(whole, value)
+    return whole
+
+
+def _book_in(key: str) -> str:
+    return "/".join(key.split("/")[1:4])
+
+
+def _pieces(rows: Rows) -> list[Rows]:
+    if len(rows) <= MAX_ROWS:
+        return [rows]
+    pieces = [Rows()]
+    for row in unfold(rows):
+        if len(pieces[-1]) >= MAX_ROWS:
+            pieces.append(Rows())
+        pieces[-1].add(row)
+    return pieces

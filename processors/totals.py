@@ -1,0 +1,316 @@
+"""Totals: adds up at most one value per shard and book for every series and day, and announces at the barrier.
+
+The barrier of a reading is reached when every shard has sent all its partials of it. Until then partials only wait, so
+that nobody sees an organisation's total climb while a poll is half read. A reading that stays behind for ever is
+overtaken: its waiting partials are applied with those of the next reading of the same book that reaches its barrier.
+
+State of a partition (keys; a *slot* is a shard and a book):
+
+- `p/{book}/{shard}/{count}/{part}`: a partial that waits;
+- `f/{family}/{day}`: values by series suffix, charge class and slot;
+- `w/{family}`: day totals of the last 31 days and month totals of the family's own series, for rolling windows;
+- `b/{book}`: the book's number, last count by shard, readings announced last, closed and final days;
+- `version`: the partition's own count of announcements.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from processors.ledger import MAX_ROWS, book_of
+from processors.rolling import Sheet
+from processors.rows import COLUMNS, Row, Rows, unfold
+from processors.series import WINDOWS, family_of
+from processors.step import Output, State, Step
+from schemas.events import CostAggregate, CostPartial, Event
+from spendstream.clock import day_number
+from spendstream.topics import AGGREGATES, PARTIALS
+
+_REMEMBERED_READINGS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class TotalsOptions:
+    """What totals need to know of the deployment."""
+
+    shards: int
+    epoch: int = 1
+    run: str = "live"
+
+
+def totals(options: TotalsOptions) -> Step:
+    """Return totals as a step."""
+    return Step(
+        name="totals",
+        inputs=(PARTIALS,),
+        open=lambda partition, state, counts: TotalsPartition(options, partition, state, counts),
+    )
+
+
+class TotalsPartition:
+    """The totals of the series of one partition."""
+
+    def __init__(self, options: TotalsOptions, partition: int, state: State, counts: Counter[str]) -> None:
+        self._options = options
+        self._partition = partition
+        self._state = state
+        self._counts = counts
+        self._families: dict[str, set[str]] = {}
+        for key, sheet in state.scan("w/"):
+            for book in sheet["books"]:  # type: ignore[index,call-overload]
+                self._families.setdefault(book, set()).add(key[2:])
+
+    def process(self, event: Event) -> Iterable[Output]:
+        """Let a partial wait, or announce the reading that it completes."""
+        if not isinstance(event, CostPartial):
+            return ()
+        if event.run != self._options.run or event.epoch != self._options.epoch:
+            self._counts["partials_of_other_runs"] += 1
+            return ()
+        key = f"b/{book_of(event)}"
+        book: Any = self._state.get(key) or {
+            "number": self._next_number(),
+            "shards": {},
+            "waiting": {},
+            "announced": [],
+            "closed": None,
+            "final": None,
+        }
+        shard = str(event.shard)
+        if self._known(event, book["shards"].get(shard)):
+            self._counts["partials_known"] += 1
+            return ()
+        there = sorted({*self._parts_of(book, shard, event.count), event.part})
+        complete = len(there) == event.parts
+        self._state.put(f"p/{book_of(event)}/{shard}/{event.count}/{event.part}", _waiting(event))
+        waiting = {name: dict(counts) for name, counts in book["waiting"].items()}
+        waiting.setdefault(shard, {})[str(event.count)] = [event.reading, there, complete]
+        shards = {**book["shards"], shard: event.count} if complete else book["shards"]
+        book = {**book, "waiting": waiting, "shards": shards}
+        if self._at_barrier(event.reading, waiting):
+            return self._announce(event, key, book)
+        self._state.put(key, book)
+        return ()
+
+    def _next_number(self) -> str:
+        number: Any = (self._state.get("books") or 0) + 1  # type: ignore[operator]
+        self._state.put("books", number)
+        return str(number)
+
+    @staticmethod
+    def _known(event: CostPartial, last: int | None) -> bool:
+        return last is not None and event.count <= last
+
+    @staticmethod
+    def _parts_of(book: Any, shard: str, count: int) -> list[int]:  # noqa: ANN401 - plain data of the state
+        there: list[int] = book["waiting"].get(shard, {}).get(str(count), [None, [], False])[1]
+        return there
+
+    def _at_barrier(self, reading: str, waiting: dict[str, dict[str, Any]]) -> bool:
+        done = sum(
+            any(complete and name == reading for name, _, complete in counts.values()) for counts in waiting.values()
+        )
+        return done == self._options.shards
+
+    def _announce(self, event: CostPartial, key: str, book: Any) -> list[Output]:  # noqa: ANN401 - as above
+        closed = _later(book["closed"], event.closed_through)
+        advanced = closed != book["closed"]
+        changed = self._apply(event, book)
+        book = {
+            **book,
+            "closed": closed,
+            "final": _later(book["final"], event.final_through),
+            "announced": [*book["announced"], event.reading][-_REMEMBERED_READINGS:],
+            "waiting": self._left(event, book),
+        }
+        self._state.put(key, book)
+        self._state.put(f"c/{book['number']}", closed)
+        version: Any = (self._state.get("version") or 0) + 1  # type: ignore[operator]
+        self._state.put("version", version)
+        rows = Rows()
+        for row in changed.rows:
+            rows.add(row)
+        touched = set(changed.sheets)
+        if advanced:
+            touched |= self._families.get(book["number"], set())
+        windows = _Windows()
+        for family in sorted(touched):
+            self._roll(family, changed.sheets.get(family, {}), book["number"], windows)
+        self._counts["readings_announced"] += 1
+        return self._aggregates(event, version, rows, windows)
+
+    def _apply(self, event: CostPartial, book: Any) -> "_Changed":  # noqa: ANN401 - plain data of the state
+        """Apply all that waits in the book up to this reading, shard by shard, in the order of the counts."""
+        changed = _Changed(self._state)
+        for shard, counts in sorted(book["waiting"].items()):
+            last = max(int(count) for count, (name, _, _) in counts.items() if name == event.reading)
+            for count in sorted(map(int, counts)):
+                _, parts, complete = counts[str(count)]
+                if count > last or not complete:
+                    continue
+                for part in parts:
+                    waiting = f"p/{book_of(event)}/{shard}/{count}/{part}"
+                    partial = Rows(**self._state.get(waiting))  # type: ignore[arg-type]
+                    changed.take(partial, f"{shard}.{book['number']}")
+                    self._state.delete(waiting)
+        changed.settle()
+        return changed
+
+    @staticmethod
+    def _left(event: CostPartial, book: Any) -> dict[str, Any]:  # noqa: ANN401 - plain data of the state
+        left = {}
+        for shard, counts in book["waiting"].items():
+            last = max(int(count) for count, (name, _, _) in counts.items() if name == event.reading)
+            left[shard] = {count: value for count, value in counts.items() if int(count) > last}
+        return left
+
+    def _roll(self, family: str, changes: dict[int, "_DayChange"], number: str, windows: "_Windows") -> None:
+        sheet = Sheet.load(self._state.get(f"w/{family}"))
+        if changes:
+            sheet.books.add(number)
+            self._families.setdefault(number, set()).add(family)
+        for day, kinds in changes.items():
+            for kind, (old, new) in kinds.items():
+                sheet.change(day, kind, old, new)
+        ends = [self._state.get(f"c/{book}") for book in sheet.books]
+        end = max((day for day in ends if isinstance(day, int)), default=None)
+        if end is not None:
+            sheet.forget_before(end)
+            for window, kind, billed, effective in sheet.windows(end):
+                windows.add(family, window, end, kind, billed, effective)
+        self._state.put(f"w/{family}", sheet.dump())
+
+    def _aggregates(self, event: CostPartial, version: int, rows: Rows, windows: "_Windows") -> list[Output]:
+        pieces = _cut(rows, windows)
+        return [
+            Output(
+                AGGREGATES,
+                self._partition,
+                f"{book_of(event)}/{part}".encode(),
+                CostAggregate(
+                    run=event.run,
+                    source=event.source,
+                    provider=event.provider,
+                    billing_account=event.billing_account,
+                    reading=event.reading,
+                    epoch=event.epoch,
+                    version=version,
+                    part=part,
+                    parts=len(pieces),
+                    closed_at=event.closed_at,
+                    closed_through=event.closed_through,
+                    final_through=event.final_through,
+                    view=event.view,
+                    **piece,
+                ),
+            )
+            for part, piece in enumerate(pieces)
+        ]
+
+
+_DayChange = dict[int, tuple[tuple[int, int], tuple[int, int]]]
+
+
+class _Changed:
+    """Applies partials to the families' days, and remembers what their totals were before."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._entries: dict[tuple[str, int], dict[str, Any]] = {}
+        self._before: dict[tuple[str, int, str, str], tuple[int, int]] = {}
+        self.rows: list[Row] = []
+        self.sheets: dict[str, dict[int, _DayChange]] = {}
+
+    def take(self, partial: Rows, slot: str) -> None:
+        families = [(family_of(series), series) for series in partial.series]
+        suffixes = {series: series[len(family) :] for family, series in families}
+        by_series = dict(zip(partial.series, (family for family, _ in families), strict=True))
+        for row in unfold(partial):
+            family = by_series[row.series]
+            suffix = suffixes[row.series] if row.hour is None else f"{suffixes[row.series]}@{row.hour:02d}"
+            entry = self._entry(family, row.day)
+            label = str(row.kind)
+            slots = entry.setdefault(suffix, {}).setdefault(label, {})
+            where = (family, row.day, suffix, label)
+            if where not in self._before:
+                self._before[where] = _sum_of(slots)
+            slots[slot] = [row.billed, row.effective]
+
+    def _entry(self, family: str, day: int) -> dict[str, Any]:
+        entry = self._entries.get((family, day))
+        if entry is None:
+            known: Any = self._state.get(f"f/{family}/{day}") or {}
+            entry = {
+                suffix: {label: dict(slots) for label, slots in labels.items()} for suffix, labels in known.items()
+            }
+            self._entries[family, day] = entry
+        return entry
+
+    def settle(self) -> None:
+        """Write the days back, and list what has changed."""
+        for (family, day), entry in self._entries.items():
+            self._state.put(f"f/{family}/{day}", entry)
+        for (family, day, suffix, label), before in self._before.items():
+            after = _sum_of(self._entries[family, day][suffix][label])
+            series, _, hour = suffix.partition("@")
+            self.rows.append(Row(family + series, day, int(hour) if hour else None, int(label), *after))
+            if not suffix:
+                self.sheets.setdefault(family, {}).setdefault(day, {})[int(label)] = (before, after)
+
+
+def _sum_of(slots: dict[str, list[int]]) -> tuple[int, int]:
+    if len(slots) == 1:
+        ((billed, effective),) = slots.values()
+        return billed, effective
+    return sum(value[0] for value in slots.values()), sum(value[1] for value in slots.values())
+
+
+class _Windows:
+    """Rolling windows as the parallel arrays of an aggregate, in pieces for each family."""
+
+    def __init__(self) -> None:
+        self.entries: list[tuple[str, int, int, int, int, int]] = []
+
+    def add(self, family: str, window: str, end: int, kind: int, billed: int, effective: int) -> None:
+        self.entries.append((family, WINDOWS.index(window), end, kind, billed, effective))  # type: ignore[arg-type]
+
+
+def _cut(rows: Rows, windows: _Windows) -> list[dict[str, Any]]:
+    """Return the arrays of one or more aggregate events."""
+    pieces = [Rows()]
+    for row in unfold(rows):
+        if len(pieces[-1]) >= MAX_ROWS:
+            pieces.append(Rows())
+        pieces[-1].add(row)
+    columns: list[dict[str, Any]] = []
+    for start in range(0, max(len(windows.entries), 1), MAX_ROWS):
+        chunk = windows.entries[start : start + MAX_ROWS]
+        piece = pieces.pop(0) if pieces else Rows()
+        arrays: dict[str, Any] = {name: [] for name in _WINDOW_COLUMNS}
+        for family, *values in chunk:
+            for name, value in zip(_WINDOW_COLUMNS, (piece.index_of(family), *values), strict=True):
+                arrays[name].append(value)
+        columns.append({**piece.columns(), **arrays})
+    return columns + [dict(piece.columns()) for piece in pieces]
+
+
+_WINDOW_COLUMNS = (
+    "window_series",
+    "window_name",
+    "window_end",
+    "window_kind",
+    "window_billed",
+    "window_effective",
+)
+
+
+def _waiting(event: CostPartial) -> Any:  # noqa: ANN401 - plain data of the state
+    return {name: list(getattr(event, name)) for name in COLUMNS}
+
+
+def _later(known: int | None, day: Any) -> int | None:  # noqa: ANN401 - a date or None
+    if day is None:
+        return known
+    number = day_number(day)
+    return number if known is None else max(known, number)
