@@ -162,9 +162,9 @@ class LedgerPartition:
             self._state.put(key, statement.source)
         elif known != statement.source:
             raise OverlapError(
-                f"billing account {statement.billing_account} is told of by {known} and by {statement.source}; they are "
-                "never added up: say in ledger.of_record which one is of record, then send this back with "
-                "`spendstream dead-letters retry`"
+                f"billing account {statement.billing_account} is told of by {known} and by {statement.source}; they "
+                "are never added up: say in ledger.of_record which one is of record, then send this back "
+                "with `spendstream dead-letters retry`"
             )
         return True
 
@@ -188,7 +188,7 @@ class LedgerPartition:
                 rows[partition_of(row.series, partitions)].add(row)
         count: Any = (self._state.get("count") or 0) + 1  # type: ignore[operator]
         self._state.put("count", count)
-        newest = max(known["newest"], day_number(close.closed_through or close.last_day))
+        newest: int = max(known["newest"], day_number(close.closed_through or close.last_day))
         closed = [*known["closed"], close.reading][-_REMEMBERED_READINGS:]
         self._state.put(f"b/{book}", {"closed": closed, "newest": newest})
         if known["newest"]:

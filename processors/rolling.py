@@ -9,6 +9,9 @@ from spendstream.clock import day_of
 
 _DAYS = 30
 
+#: Window, charge class, billed and effective cost in 10⁻¹⁸ units.
+WindowTotal = tuple[Window, int, int, int]
+
 
 @dataclass(slots=True)
 class Sheet:
@@ -62,8 +65,8 @@ class Sheet:
         oldest = _month_of(end) - 24
         self.months = {month: kinds for month, kinds in self.months.items() if month > oldest}
 
-    def windows(self, end: int) -> Iterator[tuple[Window, int, int, int]]:
-        """Yield (window, charge class, billed, effective) of every window that ends with the day `end`."""
+    def windows(self, end: int) -> Iterator[WindowTotal]:
+        """Yield the total of every window that ends with the day `end`."""
         month = _month_of(end)
         year, quarter = month - month % 12, month - month % 3
         for kind in sorted({kind for kinds in (*self.days.values(), *self.months.values()) for kind in kinds}):

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from processors.ledger import MAX_ROWS, book_of
-from processors.rolling import Sheet
+from processors.rolling import Sheet, WindowTotal
 from processors.rows import COLUMNS, Row, Rows, unfold
 from processors.series import WINDOWS, family_of
 from processors.step import Output, State, Step
@@ -57,8 +57,9 @@ class TotalsPartition:
         self._state = state
         self._counts = counts
         self._families: dict[str, set[str]] = {}
+        sheet: Any
         for key, sheet in state.scan("w/"):
-            for book in sheet["books"]:  # type: ignore[index,call-overload]
+            for book in sheet["books"]:
                 self._families.setdefault(book, set()).add(key[2:])
 
     def process(self, event: Event) -> Iterable[Output]:
@@ -177,8 +178,8 @@ class TotalsPartition:
         end = max((day for day in ends if isinstance(day, int)), default=None)
         if end is not None:
             sheet.forget_before(end)
-            for window, kind, billed, effective in sheet.windows(end):
-                windows.add(family, window, end, kind, billed, effective)
+            for total in sheet.windows(end):
+                windows.add(family, end, total)
         self._state.put(f"w/{family}", sheet.dump())
 
     def _aggregates(self, event: CostPartial, version: int, rows: Rows, windows: "_Windows") -> list[Output]:
@@ -272,8 +273,9 @@ class _Windows:
     def __init__(self) -> None:
         self.entries: list[tuple[str, int, int, int, int, int]] = []
 
-    def add(self, family: str, window: str, end: int, kind: int, billed: int, effective: int) -> None:
-        self.entries.append((family, WINDOWS.index(window), end, kind, billed, effective))  # type: ignore[arg-type]
+    def add(self, family: str, end: int, total: WindowTotal) -> None:
+        window, kind, billed, effective = total
+        self.entries.append((family, WINDOWS.index(window), end, kind, billed, effective))
 
 
 def _cut(rows: Rows, windows: _Windows) -> list[dict[str, Any]]:
