@@ -184,7 +184,7 @@ async def _serve(path: Path, host: str, port: int, *, end_with_stdin: bool) -> N
     engine = Engine(path)
     passwords = Passwords(os.environ.get(PASSWORD, ""), os.environ.get(READER_PASSWORD, ""))
     app = ClickHouseHttp(engine, passwords).application()
-    runner = web.AppRunner(app, auto_decompress=False, access_log=None, shutdown_timeout=1.0, handler_cancellation=True)
+    runner = web.AppRunner(app, auto_decompress=False, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, host, port)
     await site.start()

@@ -133,10 +133,6 @@ class Engine:
         self._keeper.query("DETACH DATABASE default" if had_default else "DROP DATABASE default")
         self._keeper.query(again)
 
-    def close(self) -> None:
-        """Close the engine; what is written is on disk already."""
-        self._keeper.close()
-
     def run(self, request: Request) -> Answer:
         """Run `request` and return its answer, of which the first piece is ready.
 
@@ -169,7 +165,7 @@ def _write_rights(folder: Path) -> Path:
     )
     config.write_text(
         f"<clickhouse><user_directories><users_xml><path>{escape(str(users))}</path></users_xml></user_directories>"
-        "<logger><level>none</level></logger></clickhouse>\n"
+        "<timezone>UTC</timezone><logger><level>none</level></logger></clickhouse>\n"
     )
     return config
 
@@ -197,7 +193,7 @@ def _parsed(connection: Connection, statement: str, parameters: dict[str, str]) 
     # The engine's own quoting leaves no line break inside a literal: a line that begins so is the clause.
     if re.search(r"^\s*(INTO OUTFILE|FROM INFILE) ", canonical, re.MULTILINE):
         raise refused(358, "INTO_OUTFILE_NOT_ALLOWED", "INTO OUTFILE and FROM INFILE are not allowed")
-    if any(re.match(r"\s*Function file\b", line, re.IGNORECASE) for line in tree):
+    if any(re.match(r"\s*Function (file|filesystem)\b", line, re.IGNORECASE) for line in tree):
         raise refused(497, "ACCESS_DENIED", "Not enough privileges. Reading files of the machine is not allowed")
     return canonical, tree
 
@@ -246,7 +242,7 @@ def _split_insert(statement: bytes, data: bytes) -> tuple[bytes, bytes]:
 
 
 def _select_or_command(connection: Connection, request: Request) -> Answer:
-    text = (request.statement + request.data).decode()
+    text = b"\n".join(filter(None, (request.statement, request.data))).decode()
     parameters = dict(request.parameters or {})
     canonical, tree = _parsed(connection, text, parameters)
     _refuse_change(request, tree)

@@ -98,7 +98,7 @@ class ClickHouseHttp:
         default_format = fields.get("default_format") or http.headers.get("X-ClickHouse-Format") or "TabSeparated"
         return Request(
             statement=statement or body,
-            data=(b"\n" + body if body and not statement[-1:].isspace() else body) if statement else b"",
+            data=body if statement else b"",
             database=fields.get("database", "") or http.headers.get("X-ClickHouse-Database", ""),
             default_format=default_format,
             settings={k: v for k, v in fields.items() if k not in _TRANSPORT and not k.startswith("param_")},
