@@ -188,7 +188,7 @@ class LedgerPartition:
                 rows[partition_of(row.series, partitions)].add(row)
         count: Any = (self._state.get("count") or 0) + 1  # type: ignore[operator]
         self._state.put("count", count)
-        newest: int = max(known["newest"], day_number(close.closed_through or close.last_day))
+        newest = max(int(known["newest"]), day_number(close.closed_through or close.last_day))
         closed = [*known["closed"], close.reading][-_REMEMBERED_READINGS:]
         self._state.put(f"b/{book}", {"closed": closed, "newest": newest})
         if known["newest"]:
@@ -201,7 +201,7 @@ class LedgerPartition:
         if not day_number(close.first_day) <= day <= day_number(close.last_day):
             return
         entry: Any = self._state.get(key)
-        periods = {str(day_number(period)) for period in close.billing_periods}
+        periods = set(map(str, close.billing_periods))
         moved = [period for period in entry["o"] if not periods or period in periods]
         if not moved:
             return

@@ -159,6 +159,9 @@ class Processing(Section):
     run: str = Field("live", description="run whose state this worker keeps; changed by `spendstream replay promote`")
     steps: tuple[str, ...] = Field((), description="steps that this worker runs; empty: all")
     state_folder: Path = Field(Path(".local/state"), description="where state is kept on disk")
+    session_seconds: float = Field(
+        10, ge=6, le=300, description="after so long without a sign of life its work moves on"
+    )
     store: Literal["rocksdb", "memory"] = Field("rocksdb", description="`memory` rebuilds from Kafka at each start")
 
 

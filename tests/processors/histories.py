@@ -147,7 +147,7 @@ def feed(driver: object, events: Sequence[Event]) -> None:
 
 
 def model(events: Sequence[Event]) -> dict[tuple[str, date, int], int]:
-    """Return the totals that the newest complete version of every scope gives, zeros left out: the slow, obvious way."""
+    """Return the totals that the newest complete version of every scope gives, without zeros: the slow, obvious way."""
     newest: dict[tuple[object, ...], dict[int, dict[int, CostStatement]]] = {}
     for event in events:
         if isinstance(event, CostStatement):

@@ -1,0 +1,339 @@
+"""The live driver: runs steps as Faust agents, with their state in Faust tables.
+
+What happens to every event, in this order; a crash anywhere means that it is read again (see `processors.step`):
+
+1. the step processes it; its writes are held back;
+2. its outputs are sent, and acknowledged by Kafka;
+3. its writes are sent to the table's changelog, and acknowledged by Kafka; meanwhile later events see them;
+4. its writes reach the local store, with the changelog's offset;
+5. its offset may be committed.
+
+So the local store never holds what the changelog lacks, and no offset is committed before all that follows from it is
+in Kafka. Events without outputs do not wait for each other: up to `IN_FLIGHT` of them are between 3 and 5. A delivery
+that fails ends the process; nothing has been committed, and the next start reads the event again.
+"""
+
+import asyncio
+import json
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import faust
+from faust.types import TP
+
+from processors.runner import StepFailedError, StepRunner
+from processors.step import Json, Output, Step
+from schemas.codec import Codec, CodecError
+from schemas.dead_letters import dead_letter
+from schemas.events import Tick
+from schemas.repository import SchemaSource, UnknownSchemaError
+from spendstream.settings import Settings
+from spendstream.topics import DEAD_LETTERS, MAX_MESSAGE_BYTES, Topic
+
+IN_FLIGHT = 512
+
+log = logging.getLogger(__name__)
+
+#: Called at each numbered point of the protocol; tests let it raise.
+Faults = Callable[[str], None]
+
+
+def no_faults(_: str) -> None:
+    """Do nothing: the fault points of a process that is not under test."""
+
+
+def app_id(settings: Settings, step: Step) -> str:
+    """Return the consumer group of a step; a new epoch or run begins a new one, with a state of its own."""
+    return f"{settings.kafka.prefix}spendstream-{step.name}-e{settings.kafka.epoch}-{settings.processing.run}"
+
+
+def changelog_name(settings: Settings, step: Step) -> str:
+    """Return the name of the changelog topic of a step's state."""
+    return f"{app_id(settings, step)}-state-changelog"
+
+
+class _PartitionState:
+    """The state of one partition: the table's local store, and above it the writes that are still under way."""
+
+    def __init__(self, store: Any, partition: int) -> None:  # noqa: ANN401 - a Faust store, untyped
+        self._store = store
+        self._partition = partition
+        self._under_way: dict[str, tuple[int, Json]] = {}
+        self._sequence = 0
+        self.writes: list[tuple[str, Json]] = []
+
+    def get(self, key: str) -> Json:
+        found = self._under_way.get(key)
+        if found is not None:
+            return found[1]
+        raw = self._database().get(key.encode())
+        return None if raw is None else json.loads(raw)
+
+    def put(self, key: str, value: Json) -> None:
+        self._under_way[key] = (self._sequence, value)
+        self.writes.append((key, value))
+
+    def delete(self, key: str) -> None:
+        self.put(key, None)
+
+    def scan(self, prefix: str) -> Iterator[tuple[str, Json]]:
+        raw_prefix = prefix.encode()
+        stored = {
+            key.decode(): json.loads(value)
+            for key, value in self._database().items()
+            if isinstance(key, bytes) and key.startswith(raw_prefix) and value
+        }
+        stored.update((key, value) for key, (_, value) in self._under_way.items() if key.startswith(prefix))
+        yield from ((key, value) for key, value in stored.items() if value is not None)
+
+    def take_writes(self) -> tuple[int, list[tuple[str, Json]]]:
+        """Return the writes since the last call, and their number; they stay under way until `settle`."""
+        taken, self.writes = (self._sequence, self.writes), []
+        self._sequence += 1
+        return taken
+
+    def settle(self, sequence: int, writes: Sequence[tuple[str, Json]], encoded: Sequence[bytes | None]) -> None:
+        """Let acknowledged writes reach the store."""
+        database = self._database()
+        for (key, _), value in zip(writes, encoded, strict=True):
+            if value is None:
+                database.pop(key.encode(), None)
+            else:
+                database[key.encode()] = value
+            if self._under_way.get(key, (None, None))[0] == sequence:
+                del self._under_way[key]
+
+    def _database(self) -> Any:  # noqa: ANN401 - a RocksDB of this partition, or the dictionary of the memory store
+        by_partition = getattr(self._store, "_db_for_partition", None)
+        return _Rocks(by_partition(self._partition)) if by_partition else self._store.data
+
+
+class _Rocks:
+    """A rocksdict database with the few verbs of a dictionary that the state needs."""
+
+    def __init__(self, database: Any) -> None:  # noqa: ANN401 - rocksdict is untyped
+        self._database = database
+
+    def get(self, key: bytes) -> bytes | None:
+        value: bytes | None = self._database.get(key)
+        return value
+
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        yield from self._database.items()
+
+    def pop(self, key: bytes, _: None) -> None:
+        self._database.delete(key)
+
+    def __setitem__(self, key: bytes, value: bytes) -> None:
+        self._database.put(key, value)
+
+
+@dataclass(slots=True)
+class _Done:
+    event: Any
+    state: _PartitionState
+    sequence: int
+    writes: list[tuple[str, Json]]
+    encoded: list[bytes | None]
+    delivered: list[Awaitable[Any]]
+
+
+class LiveStep:
+    """One step as a Faust app with one agent.
+
+    Parameters
+    ----------
+    settings, step, schemas
+        The deployment, what to run, where schema ids come from.
+    on_fatal
+        Called once with the error when the process must end.
+    faults
+        Called at each numbered point of the protocol, for tests.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        step: Step,
+        schemas: SchemaSource,
+        on_fatal: Callable[[BaseException], None],
+        faults: Faults = no_faults,
+    ) -> None:
+        self.step = step
+        self.events = 0
+        self.moved_at = datetime.now(UTC)
+        self._settings = settings
+        self._names = settings.kafka.topics
+        self._codec = Codec(schemas, step.until)
+        self._on_fatal = on_fatal
+        self._faults = faults
+        self._runners: dict[int, StepRunner] = {}
+        self._states: dict[int, _PartitionState] = {}
+        self._queue: asyncio.Queue[_Done] = asyncio.Queue(IN_FLIGHT)
+        self.app = _make_app(settings, step)
+        raw: Any = faust.Schema(key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+        self._table: Any = self.app.Table("state", partitions=self._names.shards, schema=raw)
+        for topic in step.inputs:
+            source = self.app.topic(self._names.name(topic), key_type=bytes, value_type=bytes, value_serializer="raw")
+            self.app.agent(source, name=f"{step.name}-{topic.name}", concurrency=1)(self._consume)
+        self.app.on_partitions_revoked.connect(self._forget)
+        self.app.task(self._settle_in_order)
+        if step.tick_every is not None:
+            self.app.timer(step.tick_every.total_seconds())(self._tick)
+
+    async def start(self) -> None:
+        """Join the consumer group, recover the state, begin."""
+        await self.app.start()
+
+    async def stop(self) -> None:
+        """Let what is under way settle, and leave."""
+        await self.app.stop()
+
+    @property
+    def under_way(self) -> int:
+        """Events that were processed and are not yet settled."""
+        return self._queue.qsize()
+
+    @property
+    def counts(self) -> Counter[str]:
+        """What the step counted in this process, over its partitions."""
+        total: Counter[str] = Counter()
+        for runner in self._runners.values():
+            total += runner.counts
+        return total
+
+    async def _consume(self, stream: Any) -> None:  # noqa: ANN401 - a Faust stream, untyped
+        try:
+            async for event in stream.noack().events():
+                await self._one(event)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            self._on_fatal(error)
+            raise
+
+    async def _one(self, event: Any) -> None:  # noqa: ANN401 - a Faust event, untyped
+        partition = event.message.partition
+        runner, state = self._at(partition)
+        try:
+            outputs = runner.process(self._codec.decode(event.message.value))
+        except (CodecError, UnknownSchemaError, StepFailedError) as error:
+            await self._bury(event, error)
+            outputs = []
+        self._faults("processed")
+        if outputs:
+            await asyncio.gather(*[await self._send(output) for output in outputs])
+            self._faults("outputs acknowledged")
+        runner.release()
+        sequence, writes = state.take_writes()
+        encoded = [None if value is None else json.dumps(value).encode() for _, value in writes]
+        changelog = changelog_name(self._settings, self.step)
+        delivered = [
+            await self.app.producer.send(changelog, key.encode(), value, partition, None, None)
+            for (key, _), value in zip(writes, encoded, strict=True)
+        ]
+        self._faults("changelog sent")
+        await self._queue.put(_Done(event, state, sequence, writes, encoded, delivered))
+
+    async def _settle_in_order(self) -> None:
+        """Finish events in the order in which they were read."""
+        try:
+            while True:
+                done = await self._queue.get()
+                last = None
+                for future in done.delivered:
+                    last = await future
+                self._faults("changelog acknowledged")
+                done.state.settle(done.sequence, done.writes, done.encoded)
+                if last is not None:
+                    tp = TP(changelog_name(self._settings, self.step), last.partition)
+                    self._table.data.set_persisted_offset(tp, last.offset)
+                self._faults("state stored")
+                done.event.ack()
+                self.events += 1
+                self.moved_at = datetime.now(UTC)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            self._on_fatal(error)
+            raise
+
+    def _at(self, partition: int) -> tuple[StepRunner, _PartitionState]:
+        runner = self._runners.get(partition)
+        if runner is None:
+            state = self._states[partition] = _PartitionState(self._table.data, partition)
+            runner = self._runners[partition] = StepRunner(self.step, partition, state)
+        return runner, self._states[partition]
+
+    async def _forget(self, *_: Any, **__: Any) -> None:  # noqa: ANN401 - the signal's signature
+        """Another worker may get our partitions: open the step anew from what the store then holds."""
+        self._runners.clear()
+        self._states.clear()
+
+    async def _send(self, output: Output) -> Awaitable[Any]:
+        value = self._codec.encode(output.event)
+        return await self._produce(output.topic, output.partition, output.key, value)
+
+    async def _produce(self, topic: Topic, partition: int, key: bytes, value: bytes) -> Awaitable[Any]:
+        future: Awaitable[Any] = await self.app.producer.send(
+            self._names.name(topic), key, value, partition, None, None
+        )
+        return future
+
+    async def _bury(self, event: Any, error: Exception) -> None:  # noqa: ANN401 - a Faust event, untyped
+        message = event.message
+        cause = error.__cause__ if isinstance(error, StepFailedError) and error.__cause__ is not None else error
+        letter = dead_letter(
+            stage=self.step.name,
+            origin=f"{message.topic}/{message.partition}/{message.offset}",
+            value=message.value or b"",
+            error=cause,
+            at=datetime.now(UTC),
+            topic=message.topic,
+            partition=message.partition,
+            offset=message.offset,
+            key=message.key,
+        )
+        log.warning("dead letter", extra={"origin": letter.origin, "reason": letter.reason})
+        await (await self._produce(DEAD_LETTERS, 0, letter.id.encode(), self._codec.encode(letter)))
+
+    async def _tick(self) -> None:
+        tick = self._codec.encode(Tick(at=datetime.now(UTC)))
+        topic = self.step.inputs[0]
+        for partition in list(self._runners):
+            await (await self._produce(topic, partition, b"tick", tick))
+
+
+def _make_app(settings: Settings, step: Step) -> faust.App:
+    folder = Path(settings.processing.state_folder).absolute() / app_id(settings, step)
+    store = "rocksdb://" if settings.processing.store == "rocksdb" else "memory://"
+    brokers = ";".join(f"kafka://{address.strip()}" for address in settings.kafka.bootstrap.split(","))
+    return faust.App(
+        app_id(settings, step),
+        broker=brokers,
+        store=store,
+        datadir=str(folder),
+        key_serializer="raw",
+        value_serializer="raw",
+        web_enabled=False,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        topic_partitions=settings.kafka.shards,
+        processing_guarantee="at_least_once",
+        consumer_auto_offset_reset="earliest",
+        broker_commit_interval=1.0,
+        broker_session_timeout=settings.processing.session_seconds,
+        broker_heartbeat_interval=settings.processing.session_seconds / 4,
+        broker_max_poll_records=500,
+        producer_acks=-1,
+        producer_linger=0.005,
+        producer_max_request_size=MAX_MESSAGE_BYTES,
+        consumer_max_fetch_size=MAX_MESSAGE_BYTES,
+        stream_wait_empty=False,
+        autodiscover=False,
+    )

@@ -1,0 +1,23 @@
+"""Which steps there are, made for a deployment."""
+
+from processors.ledger import LedgerOptions, Record, ledger
+from processors.live import changelog_name
+from processors.step import Step
+from processors.totals import TotalsOptions, totals
+from spendstream.settings import Settings
+
+
+def steps(settings: Settings, run: str | None = None) -> tuple[Step, ...]:
+    """Return all steps, in the order of the flow; `run` is by default the one of the settings."""
+    name = run or settings.processing.run
+    kafka = settings.kafka
+    record = Record(tuple((r.billing_account, r.source, r.first_day) for r in settings.ledger.of_record))
+    return (
+        ledger(LedgerOptions(kafka.shards, kafka.epoch, name, settings.ledger.tags, record)),
+        totals(TotalsOptions(kafka.shards, kafka.epoch, name)),
+    )
+
+
+def changelogs(settings: Settings) -> tuple[str, ...]:
+    """Return the names of the changelog topics of all steps."""
+    return tuple(changelog_name(settings, step) for step in steps(settings))

@@ -1,0 +1,96 @@
+"""The process that runs steps live: Faust apps, health page, clean stop."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import Iterator
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
+
+from processors.live import Faults, LiveStep, no_faults
+from processors.pipeline import changelogs, steps
+from schemas.registry import schema_source
+from spendstream.admin import ensure_topics
+from spendstream.health import Progress, StallGuard, check_exposure, health_app
+from spendstream.settings import ConfigurationError, Settings
+
+log = logging.getLogger(__name__)
+
+#: Exit status of a process that ended itself, to be restarted.
+FATAL = 70
+
+
+class _StepMetrics(Collector):
+    def __init__(self, live: list[LiveStep]) -> None:
+        self._live = live
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        events = CounterMetricFamily("spendstream_step_events", "Events processed by a step.", labels=["step"])
+        counted = CounterMetricFamily("spendstream_step_counts", "What a step counts.", labels=["step", "what"])
+        for step in self._live:
+            events.add_metric([step.step.name], step.events)
+            for what, number in sorted(step.counts.items()):
+                counted.add_metric([step.step.name, what], number)
+        yield events
+        yield counted
+
+
+def _fatal(error: BaseException) -> None:
+    log.critical("cannot go on, ending to be restarted: %s: %s", type(error).__name__, error)
+    os._exit(FATAL)
+
+
+async def work(settings: Settings, faults: Faults = no_faults) -> None:
+    """Run the steps of this worker until SIGTERM or SIGINT.
+
+    Raises
+    ------
+    ConfigurationError
+        When the settings name a step that does not exist, or Kafka cannot be reached.
+    """
+    check_exposure(settings.health.host, settings.health.token, "health")
+    known = {step.name: step for step in steps(settings)}
+    unknown = set(settings.processing.steps) - set(known)
+    if unknown:
+        raise ConfigurationError(f"processing.steps names {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    await asyncio.to_thread(ensure_topics, settings, changelogs(settings))
+    schemas = schema_source(settings)
+    live = [LiveStep(settings, known[name], schemas, _fatal, faults) for name in settings.processing.steps or known]
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    for step in live:
+        await step.start()
+    progress = Progress("process", lambda: {step.step.name: step.events for step in live})
+    guard = StallGuard(progress, settings.health.stalled_seconds)
+    registry = CollectorRegistry()
+    registry.register(_StepMetrics(live))
+    runner = web.AppRunner(health_app(progress, settings.health, registry), access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, settings.health.host, settings.health.process).start()
+    guard.start()
+    log.info("processing %s", ", ".join(step.step.name for step in live))
+    try:
+        await _watch(live, progress, stop)
+    finally:
+        guard.stop()
+        for step in live:
+            await step.stop()
+        await runner.cleanup()
+
+
+async def _watch(live: list[LiveStep], progress: Progress, stop: asyncio.Event) -> None:
+    """Keep the health page's view of progress, until told to stop."""
+    done = -1
+    while not stop.is_set():
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), 1)
+        progress.busy(any(step.under_way for step in live))
+        if (now_done := sum(step.events for step in live)) != done:
+            done = now_done
+            progress.moved()

@@ -1,0 +1,64 @@
+"""Making the topics that a deployment needs, and telling which are missing or differ."""
+
+from dataclasses import dataclass
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from spendstream.settings import ConfigurationError, Settings
+from spendstream.topics import MAX_MESSAGE_BYTES, TOPICS
+
+
+@dataclass(frozen=True, slots=True)
+class TopicPlan:
+    """What a topic must be."""
+
+    name: str
+    partitions: int
+    configuration: dict[str, str]
+
+
+def plan(settings: Settings, changelogs: tuple[str, ...] = ()) -> list[TopicPlan]:
+    """Return all topics of the deployment; `changelogs` are the names of the steps' changelog topics."""
+    names = settings.kafka.topics
+    wanted = [TopicPlan(names.name(topic), names.partitions(topic), topic.configuration()) for topic in TOPICS]
+    state = {"cleanup.policy": "compact", "max.message.bytes": str(MAX_MESSAGE_BYTES)}
+    return wanted + [TopicPlan(name, settings.kafka.shards, state) for name in changelogs]
+
+
+def kafka_client(settings: Settings) -> dict[str, str | int | float | bool]:
+    """Return what every confluent-kafka client of the deployment is configured with."""
+    return {"bootstrap.servers": settings.kafka.bootstrap, **settings.kafka.client}
+
+
+def ensure_topics(settings: Settings, changelogs: tuple[str, ...] = (), timeout: float = 20) -> list[str]:
+    """Create the topics that are missing, and return their names.
+
+    Raises
+    ------
+    ConfigurationError
+        When Kafka cannot be reached, or a topic has another number of partitions than the settings say.
+    """
+    admin = AdminClient(kafka_client(settings))
+    try:
+        there = admin.list_topics(timeout=timeout).topics
+    except KafkaException as error:
+        raise ConfigurationError(
+            f"no Kafka answers on {settings.kafka.bootstrap}: {error.args[0].str()}; start one with `make kafka`, "
+            "or set SPENDSTREAM_KAFKA__BOOTSTRAP"
+        ) from None
+    missing = []
+    for topic in plan(settings, changelogs):
+        if topic.name not in there:
+            missing.append(topic)
+        elif len(there[topic.name].partitions) < topic.partitions:
+            raise ConfigurationError(
+                f"topic {topic.name} has {len(there[topic.name].partitions)} partitions, and kafka.shards says "
+                f"{topic.partitions}: partition counts never change in place; use `spendstream topics rebuild`"
+            )
+    if missing:
+        wanted = [NewTopic(t.name, t.partitions, settings.kafka.replication, config=t.configuration) for t in missing]
+        for future in admin.create_topics(wanted, request_timeout=timeout).values():
+            future.result()
+    return [topic.name for topic in missing]

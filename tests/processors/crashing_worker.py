@@ -1,0 +1,28 @@
+"""A worker for tests: `crashing_worker.py SETTINGS [POINT:HIT]` ends itself at the HIT-th pass of a fault point."""
+
+import asyncio
+import os
+import sys
+from collections import Counter
+
+from processors.worker import work
+from spendstream.settings import Settings
+
+CRASHED = 9
+
+
+def main() -> None:
+    """Run until terminated, or until the fault."""
+    point, _, hit = sys.argv[2].partition(":")
+    hits: Counter[str] = Counter()
+
+    def fault(at: str) -> None:
+        hits[at] += 1
+        if at == point and hits[at] == int(hit):
+            os._exit(CRASHED)
+
+    asyncio.run(work(Settings.model_validate_json(sys.argv[1]), faults=fault))
+
+
+if __name__ == "__main__":
+    main()
