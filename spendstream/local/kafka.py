@@ -1,262 +1,108 @@
-"""Kafka on one machine, without Docker: a broker inside this process, and the real Apache Kafka.
+"""A Kafka for one machine: librdkafka's broker inside this process, or the real Apache Kafka without Docker.
 
-`python -m spendstream.local.kafka [--port 9092] [--data FOLDER]` runs the real one in the foreground.
+`python -m spendstream.local.kafka` runs the real one in the foreground until ctrl-C; with `install` it only fetches it.
 """
 
 import argparse
-import contextlib
-import fcntl
-import os
-import re
-import shutil
 import signal
-import socket
-import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Self
 
-from confluent_kafka import KafkaException, Producer
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Producer
 
-from spendstream.topics import MAX_MESSAGE_BYTES
+from spendstream.local.kafka_apache import ApacheKafka, KafkaStartError
+from spendstream.local.kafka_install import MissingDependencyError, install, local_folder
 
-_POM = Path(__file__).parents[2] / "deploy" / "kafka" / "pom.xml"
-_START_SECONDS = 90
-_STOP_SECONDS = 30
-_OLDEST_JAVA = 17
-
-
-class MissingDependency(RuntimeError):  # noqa: N818 - it names what is missing, not what failed
-    """Something that the machine must have is not there; the text says what to install."""
+__all__ = ["ApacheKafka", "EmbeddedBroker", "KafkaStartError", "MissingDependencyError", "install", "main"]
 
 
 class EmbeddedBroker:
-    """librdkafka's mock cluster: a Kafka-protocol broker inside this process, up in a third of a second.
+    """librdkafka's mock cluster: a broker inside this process, there at once, for the demo and quick tests.
 
-    Topics appear on first use with four partitions. It keeps a few MB a partition, in memory, knows no compaction and
-    no administration, and ends with the process: for the demo and quick tests.
+    It speaks Kafka's protocol to any client, in this process or another, and carries keys, headers, explicit
+    partitions, consumer groups and committed offsets. Its limits:
+
+    - everything is in memory and gone with the process;
+    - topics appear on first use, always with 4 partitions; there is no administration (`create_topics` times out),
+      and no compaction or retention by time;
+    - a partition keeps only its newest messages, a few MB of them: a consumer must keep up, and what was dropped
+      before it was read is gone without an error.
     """
 
     def __init__(self) -> None:
-        self._producer = Producer({"test.mock.num.brokers": 1, "bootstrap.servers": "in-process", "log_level": 2})
-        broker = next(iter(self._producer.list_topics(timeout=10).brokers.values()))
-        self.bootstrap = f"{broker.host}:{broker.port}"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        del self._producer
-
-
-def install(folder: Path | None = None) -> Path:
-    """Return the folder with Kafka's jars, fetching them with Maven on first use.
-
-    Raises
-    ------
-    MissingDependency
-        When Java or Maven is missing, too old, or Maven fails.
-    """
-    libs = (folder or Path(os.environ.get("SPENDSTREAM_LOCAL_DIR", ".local"))).absolute() / "kafka" / "libs"
-    libs.parent.mkdir(parents=True, exist_ok=True)
-    _check_java()
-    with (libs.parent / "install.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        stamp = libs / "pom.xml"
-        if stamp.is_file() and stamp.read_bytes() == _POM.read_bytes():
-            return libs
-        if shutil.which("mvn") is None:
-            raise MissingDependency("Maven is needed once, to fetch Apache Kafka: install `maven` (Debian, Homebrew)")
-        sys.stderr.write("fetching Apache Kafka with Maven, once (about 45 MB) …\n")
-        shutil.rmtree(libs, ignore_errors=True)
-        command = ["mvn", "-q", "-B", "-f", str(_POM), "dependency:copy-dependencies", f"-DoutputDirectory={libs}"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise MissingDependency(f"Maven could not fetch Apache Kafka:\n{(done.stdout + done.stderr)[-2000:]}")
-        shutil.copy(_POM, stamp)
-    return libs
-
-
-def _check_java() -> None:
-    if shutil.which("java") is None:
-        raise MissingDependency(
-            f"Java {_OLDEST_JAVA} or newer is needed for Apache Kafka: install `openjdk-{_OLDEST_JAVA}-jre-headless` "
-            "(Debian) or `openjdk` (Homebrew); `spendstream demo` needs neither"
+        self._cluster: Producer | None = Producer(
+            {"test.mock.num.brokers": 1, "bootstrap.servers": "made-by-the-mock", "log_level": 3}
         )
-    said = subprocess.run(["java", "-version"], capture_output=True, text=True, check=False).stderr
-    found = re.search(r'version "(\d+)', said)
-    if found is None or int(found[1]) < _OLDEST_JAVA:
-        raise MissingDependency(f"Java {_OLDEST_JAVA} or newer is needed for Apache Kafka; this one says: {said[:200]}")
+        broker = next(iter(self._cluster.list_topics(timeout=10).brokers.values()))
+        #: The address for clients.
+        self.bootstrap: str = f"{broker.host}:{broker.port}"
 
-
-def free_port() -> int:
-    """Return a port of the loopback interface that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-class ApacheKafka:
-    """One broker of the real Apache Kafka (KRaft), as a process of its own, on loopback.
-
-    Parameters
-    ----------
-    data
-        Folder for its data; a temporary one, removed at the end, when None.
-    port
-        Port for clients; a free one when 0.
-    properties
-        Broker settings over ours.
-    """
-
-    def __init__(self, data: Path | None = None, port: int = 0, properties: Mapping[str, str] | None = None) -> None:
-        self._temporary = data is None
-        self.data = Path(tempfile.mkdtemp(prefix="spendstream-kafka-")) if data is None else data.absolute()
-        self.port = port or free_port()
-        self._controller = free_port()
-        self._properties = dict(properties or {})
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def bootstrap(self) -> str:
-        """Address for clients."""
-        return f"127.0.0.1:{self.port}"
-
-    @property
-    def pid(self) -> int | None:
-        """Process id while it runs."""
-        return None if self._process is None else self._process.pid
+    def close(self) -> None:
+        """End the broker; all that it held is gone."""
+        self._cluster = None
 
     def __enter__(self) -> Self:
-        self.start()
+        """Return the broker, which already runs."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stop()
-        if self._temporary:
-            shutil.rmtree(self.data, ignore_errors=True)
-
-    def start(self) -> None:
-        """Start it on its data, and wait until it answers."""
-        libs = install()
-        self.data.mkdir(parents=True, exist_ok=True)
-        config = self.data / "server.properties"
-        config.write_text("".join(f"{name}={value}\n" for name, value in self._settings().items()))
-        (self.data / "log4j2.properties").write_text(_LOGGING)
-        if not (self.data / "logs" / "meta.properties").exists():
-            cluster = "c3BlbmRzdHJlYW0tLS0tLQ"
-            self._java(libs, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(config)).wait()
-        self._process = self._java(libs, "kafka.Kafka", str(config))
-        self._wait()
-
-    def stop(self) -> None:
-        """Stop it cleanly; kill it when it does not."""
-        if self._process is None:
-            return
-        self._process.terminate()
-        try:
-            self._process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.kill()
-        self._process = None
-
-    def kill(self) -> None:
-        """End it at once, as a crash would."""
-        if self._process is not None:
-            self._process.send_signal(signal.SIGKILL)
-            self._process.wait()
-            self._process = None
-
-    def wait(self) -> int:
-        """Wait until the process ends by itself, and return its exit status."""
-        return 0 if self._process is None else self._process.wait()
-
-    def _settings(self) -> dict[str, str]:
-        return {
-            "process.roles": "broker,controller",
-            "node.id": "1",
-            "controller.quorum.voters": f"1@127.0.0.1:{self._controller}",
-            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self._controller}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
-            "controller.listener.names": "CONTROLLER",
-            "log.dirs": str(self.data / "logs"),
-            "auto.create.topics.enable": "false",
-            "offsets.topic.replication.factor": "1",
-            "offsets.topic.num.partitions": "4",
-            "transaction.state.log.replication.factor": "1",
-            "transaction.state.log.min.isr": "1",
-            "transaction.state.log.num.partitions": "1",
-            "group.initial.rebalance.delay.ms": "0",
-            "message.max.bytes": str(MAX_MESSAGE_BYTES),
-            "replica.fetch.max.bytes": str(MAX_MESSAGE_BYTES),
-            "log.cleaner.dedupe.buffer.size": "16777216",
-            **self._properties,
-        }
-
-    def _java(self, libs: Path, main: str, *arguments: str) -> subprocess.Popen[bytes]:
-        options = ["-Xmx512m", "-Xms128m", f"-Dlog4j2.configurationFile={self.data / 'log4j2.properties'}"]
-        with (self.data / "kafka.log").open("ab") as log:
-            return subprocess.Popen(
-                ["java", *options, "-cp", f"{libs}/*", main, *arguments],
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-
-    def _wait(self) -> None:
-        deadline = time.monotonic() + _START_SECONDS
-        admin = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
-        while time.monotonic() < deadline:
-            if self._process is not None and self._process.poll() is not None:
-                break
-            with contextlib.suppress(KafkaException):
-                if admin.list_topics(timeout=1).brokers:
-                    return
-        log = (self.data / "kafka.log").read_text(errors="replace")[-3000:]
-        self.kill()
-        raise RuntimeError(f"Apache Kafka did not come up on {self.bootstrap}; the end of its log:\n{log}")
+        """End the broker."""
+        self.close()
 
 
-_LOGGING = """\
-appender.out.type=Console
-appender.out.name=out
-appender.out.layout.type=PatternLayout
-appender.out.layout.pattern=%d %p %m (%c)%n
-rootLogger.level=WARN
-rootLogger.appenderRef.out.ref=out
-"""
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m spendstream.local.kafka", description="Apache Kafka on this machine, without Docker."
+    )
+    parser.add_argument("verb", nargs="?", choices=("run", "install"), default="run", help="install: only fetch it")
+    parser.add_argument("--port", type=int, default=9092, help="port for clients (default %(default)s)")
+    parser.add_argument("--data", type=Path, default=None, help="folder for its data (default .local/kafka/data)")
+    return parser.parse_args(argv)
 
 
-def main() -> int:
-    """Run Apache Kafka in the foreground until interrupted."""
-    parser = argparse.ArgumentParser(description="Apache Kafka on this machine, without Docker.")
-    parser.add_argument("action", nargs="?", choices=("run", "install"), default="run")
-    parser.add_argument("--port", type=int, default=9092)
-    parser.add_argument("--data", type=Path, default=Path(".local/kafka/data"))
-    options = parser.parse_args()
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run or fetch Apache Kafka; return the exit code. Prints the bootstrap address alone to standard output."""
+    arguments = _arguments(argv)
     try:
-        if options.action == "install":
-            install()
+        if arguments.verb == "install":
+            _say(f"Apache Kafka is in {install(_say)}")
             return 0
-        with ApacheKafka(options.data, options.port) as kafka:
-            sys.stdout.write(
-                f"Apache Kafka is up: bootstrap {kafka.bootstrap}, data in {options.data}; ctrl-C stops it\n"
-            )
-            sys.stdout.flush()
-            with contextlib.suppress(KeyboardInterrupt):
-                return kafka.wait()
-    except MissingDependency as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    return 0
+        return _run(arguments.data or local_folder() / "kafka" / "data", arguments.port)
+    except (MissingDependencyError, KafkaStartError) as error:
+        _say(f"kafka: {error}")
+        return 1
+
+
+def _run(data: Path, port: int) -> int:
+    signal.signal(signal.SIGTERM, _interrupt)  # a service manager's stop is as clean as ctrl-C
+    kafka = ApacheKafka(data, port=port, report=_say)
+    try:
+        _say(f"Apache Kafka is starting, with its data in {data}")
+        kafka.start()
+        sys.stdout.write(f"{kafka.bootstrap}\n")
+        sys.stdout.flush()
+        _say("Apache Kafka is up; ctrl-C stops it")
+        code = kafka.wait()
+    except KeyboardInterrupt:
+        _say("Apache Kafka is stopping")
+        kafka.stop()
+        return 0
+    _say(f"Apache Kafka ended by itself with code {code}; see {kafka.log}")
+    return 1
 
 
 if __name__ == "__main__":
