@@ -11,7 +11,7 @@ from confluent_kafka import Producer
 from processors.pipeline import changelogs
 from spendstream.admin import ensure_topics, plan
 from spendstream.local.kafka import EmbeddedBroker
-from spendstream.local.kafka_apache import ApacheKafka
+from spendstream.local.kafka_apache import QUICK_START, ApacheKafka
 from spendstream.local.kafka_install import MissingDependencyError, install
 from spendstream.settings import Settings, load
 
@@ -57,7 +57,7 @@ def apache_kafka() -> Iterator[Backend]:
         if os.environ.get("CI"):
             pytest.fail(str(error))
         pytest.skip(str(error))
-    with ApacheKafka() as kafka:
+    with ApacheKafka(java_options=QUICK_START) as kafka:
         yield Backend("apache", kafka.bootstrap)
 
 

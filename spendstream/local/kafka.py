@@ -28,8 +28,9 @@ class EmbeddedBroker:
     - everything is in memory and gone with the process;
     - topics appear on first use, always with 4 partitions; there is no administration (`create_topics` times out),
       and no compaction or retention by time;
-    - a partition keeps only its newest messages, a few MB of them: a consumer must keep up, and what was dropped
-      before it was read is gone without an error.
+    - a partition keeps at most 5 MiB. What comes beyond drops the oldest messages, and of large ones the newest too:
+      one of any size up to 16 MB passes when it is read before the next comes. A consumer that falls behind finds its
+      offset out of range, and goes on as its `auto.offset.reset` says; nobody else is told.
     """
 
     def __init__(self) -> None:

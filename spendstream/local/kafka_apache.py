@@ -9,7 +9,7 @@ import tempfile
 import time
 import uuid
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,6 +26,9 @@ _BATCH_BYTES = MAX_MESSAGE_BYTES + 64 * 1024
 #: Below the range that systems hand out to clients, so that a broker that restarts finds its port free.
 _PORTS = range(20_000, 32_000)
 _LOG_LINES = 25
+
+#: Java options that halve the work of a start and slow long runs: for tests, not for benchmarks.
+QUICK_START = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 
 _SETTINGS = {
     "process.roles": "broker,controller",
@@ -72,6 +75,8 @@ class ApacheKafka:
         Broker settings that replace or add to the project's, as {"log.cleaner.backoff.ms": 100}.
     heap_mb
         Java's heap in MiB; the process takes about 200 MiB besides.
+    java_options
+        Further options of Java, as `QUICK_START`.
     report
         Receives lines of progress while Kafka is being fetched.
     """
@@ -83,13 +88,14 @@ class ApacheKafka:
         port: int | None = None,
         properties: Mapping[str, object] | None = None,
         heap_mb: int = 512,
+        java_options: Sequence[str] = (),
         report: Report = print,
     ) -> None:
         self._temporary = data is None
         self.data = (Path(tempfile.mkdtemp(prefix="spendstream-kafka-")) if data is None else data).absolute()
         self.log = self.data / "server.log"
         self._properties = dict(properties or {})
-        self._heap_mb = heap_mb
+        self._java_options = (f"-Xmx{heap_mb}m", *java_options)
         self._report = report
         self._process: subprocess.Popen[bytes] | None = None
         self._port, self._controller_port = self._ports(port)
@@ -126,7 +132,7 @@ class ApacheKafka:
         settings = self._write_settings()
         if self.log.exists():
             self.log.replace(self.log.with_suffix(".log.1"))
-        base = [program, f"-Xmx{self._heap_mb}m", f"-Dlog4j2.configurationFile={LOGGING}", "-cp", f"{libs}/*"]
+        base = [program, *self._java_options, f"-Dlog4j2.configurationFile={LOGGING}", "-cp", f"{libs}/*"]
         with self.log.open("ab") as log:
             self._format(base, settings, log.fileno())
             # A session of its own: ctrl-C in a terminal reaches this process, which then stops the broker cleanly.

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from spendstream.local.kafka import ApacheKafka, EmbeddedBroker, KafkaStartError
-from spendstream.local.kafka_apache import free_port
+from spendstream.local.kafka_apache import QUICK_START, free_port
 from spendstream.topics import MAX_MESSAGE_BYTES
 from tests.kafka_backends import Backend
 
@@ -31,7 +32,7 @@ def topic(kafka: Backend) -> str:
 def lonely_kafka(apache_kafka: Backend) -> Iterator[ApacheKafka]:  # noqa: ARG001 - says when Java is missing
     """A real broker that no other test uses, with a cleaner that compacts at once."""
     eager = {"log.cleaner.backoff.ms": 100, "log.initial.task.delay.ms": 100, "log.segment.delete.delay.ms": 100}
-    with ApacheKafka(properties=eager) as broker:
+    with ApacheKafka(properties=eager, java_options=QUICK_START) as broker:
         yield broker
 
 
@@ -53,12 +54,12 @@ def new_topic(bootstrap: str, *, administered: bool, **configuration: str) -> st
 
 def produce(bootstrap: str, topic: str, *messages: dict[str, Any]) -> None:
     """Produce, and raise when one is not acknowledged."""
-    failures: list[KafkaError] = []
+    outcomes: list[KafkaError | None] = []
     producer = Producer({"bootstrap.servers": bootstrap, "acks": "all", "message.max.bytes": MAX_MESSAGE_BYTES})
     for message in messages:
-        producer.produce(topic, on_delivery=lambda error, _: error and failures.append(error), **message)
+        producer.produce(topic, on_delivery=lambda error, _: outcomes.append(error), **message)
     assert producer.flush(30) == 0
-    assert failures == []
+    assert outcomes == [None] * len(messages)
 
 
 def consume(consumer: Consumer, count: int) -> list[Message]:
@@ -136,6 +137,16 @@ def test_two_embedded_brokers_know_nothing_of_each_other():
         assert topic not in AdminClient({"bootstrap.servers": other.bootstrap}).list_topics(timeout=10).topics
 
 
+def test_the_embedded_broker_forgets_what_exceeds_five_megabytes_a_partition():
+    with EmbeddedBroker() as broker:
+        topic = new_topic(broker.bootstrap, administered=False)
+        for _ in range(3):
+            produce(broker.bootstrap, topic, {"partition": 0, "value": bytes(2_000_000)})
+        consumer = reader(broker.bootstrap, topic, 0)
+        assert consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=10) == (1, 3)
+        consumer.close()
+
+
 @pytest.mark.kafka
 def test_what_was_acknowledged_survives_a_kill(own_kafka):
     topic = new_topic(own_kafka.bootstrap, administered=True)
@@ -153,7 +164,7 @@ def test_a_new_object_on_the_same_data_is_the_same_broker(own_kafka):
     topic = new_topic(own_kafka.bootstrap, administered=True)
     produce(own_kafka.bootstrap, topic, {"partition": 0, "value": b"kept"})
     own_kafka.stop()
-    again = ApacheKafka(own_kafka.data).start()
+    again = ApacheKafka(own_kafka.data, java_options=QUICK_START).start()
     try:
         assert again.bootstrap == own_kafka.bootstrap
         assert values(again.bootstrap, topic, 0, 1) == [b"kept"]
@@ -185,7 +196,7 @@ def test_a_topic_that_nobody_made_is_an_error(apache_kafka):
     errors: list[KafkaError | None] = []
     producer.produce("misspelled", b"value", on_delivery=lambda error, _: errors.append(error))
     assert producer.flush(30) == 0
-    assert [error and error.code() for error in errors] == [KafkaError._UNKNOWN_TOPIC]
+    assert [error and error.code() for error in errors] == [KafkaError.UNKNOWN_TOPIC_OR_PART]
 
 
 @pytest.mark.kafka

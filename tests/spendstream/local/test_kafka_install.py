@@ -1,4 +1,4 @@
-"""Fetching Kafka once, also when several ask, and what is said when something is missing. Java and Maven are scripts."""
+"""Fetching Kafka once, also when several ask, and what is said when something is missing. Java and Maven: scripts."""
 
 import threading
 from pathlib import Path
