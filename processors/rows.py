@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from schemas.events import CostAggregate, CostPartial
+
 
 class Row(NamedTuple):
     """One total: a series, a day (days since 1970), an hour or None, a charge class, amounts in 10⁻¹⁸ units."""
@@ -85,8 +87,8 @@ COLUMNS = (
 )
 
 
-def unfold(event: "Rows") -> Iterator[Row]:
-    """Yield the rows of a partial, an aggregate, or `Rows`."""
+def unfold(event: Rows | CostPartial | CostAggregate) -> Iterator[Row]:
+    """Yield the rows of an event, or of rows not yet in one."""
     series = event.series
     for index, day, kind, billed, effective in zip(
         event.row_series, event.row_day, event.row_kind, event.row_billed, event.row_effective, strict=True

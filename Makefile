@@ -1,0 +1,51 @@
+# The verbs of the project. Everything is installed into .venv; nothing else on the machine is changed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check format bench kafka pins clean
+
+help: ## show the verbs
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+install: $(STAMP) ## install all that is needed into .venv
+
+$(STAMP): requirements/all.txt requirements/uv.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 15) else "Python 3.11 to 3.14 is needed, this is " + sys.version.split()[0] + "; name another one: make PYTHON=python3.12 install")'
+	@echo "installing into $(VENV) …"
+	@$(PYTHON) -m venv $(VENV) || { echo "Python's venv module is missing: install python3-venv (Debian)"; exit 2; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --require-hashes -r requirements/all.txt
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --editable .
+	@touch $@
+
+demo: $(STAMP) ## real bills through Kafka, Faust and ClickHouse, in this terminal
+	@$(BIN)/spendstream demo
+
+test: $(STAMP) ## all tests, also on the real Apache Kafka (needs Java 17+ and Maven)
+	@$(BIN)/python -m pytest
+
+check: $(STAMP) ## style, types, pins, schemas, SQL, compose
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m schemas.generate --check
+	@$(BIN)/python deploy/check.py
+
+format: $(STAMP) ## put the code in shape
+	@$(BIN)/ruff check --fix --quiet .
+	@$(BIN)/ruff format --quiet .
+
+bench: $(STAMP) ## speed, as ratios against plain loops, on the real Apache Kafka
+	@$(BIN)/python -m bench
+
+kafka: $(STAMP) ## the real Apache Kafka on 127.0.0.1:9092, without Docker
+	@$(BIN)/python -m spendstream.local.kafka
+
+pins: ## write requirements/*.txt anew from pyproject.toml
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 pyproject.toml --extra local --extra dev -o requirements/all.txt
+
+clean: ## remove .venv and what the local stack has left
+	@rm -rf $(VENV) .local

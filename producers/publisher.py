@@ -1,0 +1,355 @@
+"""Publishing readings: statements, heads, closes, in an order that a crash cannot break.
+
+A reading, step by step; a crash anywhere is mended by the next reading of the same coverage:
+
+1. `ReadingOpened` goes to every partition;
+2. each statement whose content changed goes to its shard, in all its parts;
+3. when Kafka has acknowledged a statement, its head goes to `cost.heads`: a crash between only publishes again;
+4. an empty statement goes out for every scope that the coverage held before and the source no longer mentions;
+5. when all of them, and all heads, are acknowledged, `ReadingClosed` goes to every partition.
+
+A delivery that fails ends the reading with an error before its close.
+"""
+
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields
+from datetime import date, datetime
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
+
+from processors.ledger import OverlapError, Record
+from processors.series import shard_of
+from producers.statement import Line, Said, Scope, content_hash, fold
+from schemas.codec import Codec
+from schemas.events import ControlTotal, CostHead, CostStatement, DeadLetter, Event, ReadingClosed, ReadingOpened
+from schemas.registry import schema_source
+from spendstream.admin import kafka_client
+from spendstream.clock import Clock, day_number, to_millis
+from spendstream.money import from_units
+from spendstream.settings import Settings
+from spendstream.topics import DEAD_LETTERS, HEADS, MAX_MESSAGE_BYTES, STATEMENTS, Topic
+
+_FLUSH_SECONDS = 120
+
+
+class DeliveryError(RuntimeError):
+    """Kafka did not take a message; nothing was announced, and the next reading publishes it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What a reading is about: one source's word about one billing account, over a span of charge days.
+
+    `billing_periods` empty means all of them.
+    """
+
+    source: str
+    provider: str
+    billing_account: str
+    first_day: date
+    last_day: date
+    billing_periods: tuple[date, ...] = ()
+    view: str | None = None
+
+    def holds(self, head: CostHead) -> bool:
+        """Tell whether a scope lies within it."""
+        return (
+            (head.source, head.provider, head.billing_account, head.view)
+            == (self.source, self.provider, self.billing_account, self.view)
+            and self.first_day <= head.day <= self.last_day
+            and (not self.billing_periods or head.billing_period in self.billing_periods)
+        )
+
+
+class Publisher:
+    """Publishes for one deployment; knows what was published before. One process publishes a book at a time.
+
+    Parameters
+    ----------
+    settings, clock
+        The deployment, and the time of reading.
+    faults
+        Called at each numbered point of the protocol, for tests.
+
+    Attributes
+    ----------
+    heads
+        What was published last, by the scope's key.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock, faults: Callable[[str], None] = lambda _: None) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.faults = faults
+        self._codec = Codec(schema_source(settings))
+        self._producer = Producer(
+            {
+                **kafka_client(settings),
+                "enable.idempotence": True,
+                "acks": "all",
+                "compression.type": "lz4",
+                "linger.ms": 5,
+                "message.max.bytes": MAX_MESSAGE_BYTES,
+            }
+        )
+        self._failure: str | None = None
+        self.heads = {_scope_of(head).key: head for head in self._read_heads()}
+
+    def open(self, coverage: Coverage) -> "Reading":
+        """Begin a reading.
+
+        Raises
+        ------
+        OverlapError
+            When another source tells of the same billing account, and no setting says which is of record.
+        """
+        self._check_overlap(coverage)
+        return Reading(self, coverage)
+
+    def bury(self, letter: DeadLetter) -> None:
+        """Send what could not be read to `dead.letters`."""
+        self.send(DEAD_LETTERS, 0, letter.id, letter)
+
+    def send(
+        self, topic: Topic, partition: int, key: str, event: Event, then: Callable[[], None] | None = None
+    ) -> None:
+        """Send one event; `then` runs when Kafka has acknowledged it."""
+
+        def done(error: KafkaError | None, _: Message) -> None:
+            if error is not None:
+                self._failure = self._failure or f"{topic.name}: {error.str()}"
+            elif then is not None:
+                then()
+
+        value = self._codec.encode(event)
+        while True:
+            try:
+                self._producer.produce(self.topic(topic), value, key.encode(), partition, on_delivery=done)
+                break
+            except BufferError:
+                self._producer.poll(0.5)
+        self._producer.poll(0)
+        self._raise()
+
+    def flush(self) -> None:
+        """Wait until Kafka has acknowledged everything."""
+        if self._producer.flush(_FLUSH_SECONDS):
+            self._failure = self._failure or "messages were not acknowledged in time"
+        self._raise()
+
+    def topic(self, topic: Topic) -> str:
+        """Return the physical name of a topic."""
+        return self.settings.kafka.topics.name(topic)
+
+    def _raise(self) -> None:
+        if self._failure is not None:
+            raise DeliveryError(f"Kafka did not take a message: {self._failure}; run it again when Kafka is well")
+
+    def _check_overlap(self, coverage: Coverage) -> None:
+        if coverage.view is not None:
+            return
+        record = Record(tuple((r.billing_account, r.source, r.first_day) for r in self.settings.ledger.of_record))
+        if record.source_for(coverage.billing_account, coverage.last_day) is not None:
+            return
+        for head in self.heads.values():
+            same = (head.provider, head.billing_account) == (coverage.provider, coverage.billing_account)
+            if same and head.view is None and head.source != coverage.source and head.lines:
+                raise OverlapError(
+                    f"billing account {coverage.billing_account} is already told of by {head.source}; "
+                    f"{coverage.source} is refused, because two sources are never added up: say in ledger.of_record "
+                    "which one is of record"
+                )
+
+    def _read_heads(self) -> Iterable[CostHead]:
+        consumer = Consumer(
+            {
+                **kafka_client(self.settings),
+                "group.id": f"{self.settings.kafka.prefix}spendstream-heads",
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "auto.offset.reset": "earliest",
+            }
+        )
+        name = self.topic(HEADS)
+        partitions = self.settings.kafka.topics.partitions(HEADS)
+        try:
+            consumer.assign([TopicPartition(name, partition, 0) for partition in range(partitions)])
+            ended: set[int] = set()
+            while len(ended) < partitions:
+                for message in consumer.consume(1000, 1.0):
+                    error = message.error()
+                    if error is None:
+                        yield self._codec.decode(message.value() or b"")  # type: ignore[misc]
+                    elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
+                        ended.add(message.partition() or 0)
+                    else:
+                        raise DeliveryError(f"{name} cannot be read: {error.str()}")
+        finally:
+            consumer.close()
+
+
+class Reading:
+    """One reading under way; see the module's docstring for the order of things."""
+
+    def __init__(self, publisher: Publisher, coverage: Coverage) -> None:
+        self._publisher = publisher
+        self._shards = publisher.settings.kafka.shards
+        self.coverage = coverage
+        self.opened_at = publisher.clock.now()
+        self.id = f"{to_millis(self.opened_at):x}-{uuid.uuid4().hex[:8]}"
+        self.published = 0
+        self._mentioned: set[str] = set()
+        self._sums: dict[str, Counter[str]] = {}
+        opened = ReadingOpened(reading=self.id, opened_at=self.opened_at, **self._coverage())
+        for partition in range(self._shards):
+            publisher.send(STATEMENTS, partition, f"opened/{self.id}/{partition}", opened)
+        publisher.faults("opened")
+
+    def publish(
+        self,
+        scope: Scope,
+        lines: Sequence[Line],
+        *,
+        source_time: datetime | None = None,
+        fingerprint: str = "",
+        estimated: bool = False,
+        reconciled: bool = True,
+        account_name: str | None = None,
+    ) -> bool:
+        """Publish a scope's statement, unless it is as published before; return whether it went out."""
+        self.mention(scope, lines)
+        known = self._publisher.heads.get(scope.key)
+        content = content_hash(lines)
+        same = known is not None and (known.content, known.estimated, known.fingerprint) == (
+            content,
+            estimated,
+            fingerprint,
+        )
+        if same or self._is_old(known, source_time):
+            return False
+        own = to_millis(source_time if source_time is not None else self.opened_at)
+        said = Said(
+            version=max(own, 0 if known is None else known.version + 1),
+            reading=self.id,
+            read_at=self.opened_at,
+            source_time=source_time,
+            estimated=estimated,
+            reconciled=reconciled,
+            account_name=account_name,
+        )
+        statements = fold(scope, lines, said)
+        head = _head(scope, lines, said, len(statements), content, fingerprint)
+        self._send(scope, statements, head)
+        return True
+
+    def mention(self, scope: Scope, lines: Sequence[Line]) -> None:
+        """Count a scope as one that the source still tells of, and its lines into the control total."""
+        self._mentioned.add(scope.key)
+        sums = self._sums.setdefault(scope.currency, Counter())
+        sums["lines"] += len(lines)
+        sums["billed"] += sum(line.billed for line in lines)
+        sums["effective"] += sum(line.effective for line in lines)
+
+    def mention_unchanged(self, head: CostHead) -> None:
+        """Count a scope that a cheap request found unchanged, by what was published of it."""
+        self._mentioned.add(_scope_of(head).key)
+        sums = self._sums.setdefault(head.currency, Counter())
+        sums["lines"] += head.lines
+        sums["billed"] += int(head.billed.scaleb(18))
+        sums["effective"] += int(head.effective.scaleb(18))
+
+    def close(self, closed_through: date | None, final_through: date | None) -> ReadingClosed:
+        """Publish the empty statements, wait for Kafka, and announce the close in every partition."""
+        publisher = self._publisher
+        for key, head in list(publisher.heads.items()):
+            if head.lines and key not in self._mentioned and self.coverage.holds(head):
+                self._empty(head)
+        publisher.flush()
+        publisher.faults("statements acknowledged")
+        publisher.flush()
+        publisher.faults("heads acknowledged")
+        totals = [
+            ControlTotal(
+                currency=currency,
+                lines=sums["lines"],
+                billed=from_units(sums["billed"]),
+                effective=from_units(sums["effective"]),
+            )
+            for currency, sums in sorted(self._sums.items())
+        ]
+        for partition in range(self._shards):
+            close = ReadingClosed(
+                reading=self.id,
+                opened_at=self.opened_at,
+                **self._coverage(),
+                closed_at=publisher.clock.now(),
+                partition=partition,
+                scopes=len(self._mentioned),
+                published=self.published,
+                closed_through=closed_through,
+                final_through=final_through,
+                totals=totals,
+            )
+            book = f"{self.coverage.source}/{self.coverage.provider}/{self.coverage.billing_account}"
+            publisher.send(STATEMENTS, partition, f"closed/{book}/{self.coverage.view or ''}/{partition}", close)
+            publisher.faults("close sent")
+        publisher.flush()
+        return close
+
+    def _is_old(self, known: CostHead | None, source_time: datetime | None) -> bool:
+        """An export older than the newest known one never wins, whenever it is read."""
+        return known is not None and source_time is not None and to_millis(source_time) < known.version
+
+    def _empty(self, head: CostHead) -> None:
+        scope = _scope_of(head)
+        said = Said(
+            version=max(to_millis(self.opened_at), head.version + 1),
+            reading=self.id,
+            read_at=self.opened_at,
+            estimated=head.estimated,
+        )
+        self._send(scope, fold(scope, (), said), _head(scope, (), said, 1, content_hash(()), ""))
+
+    def _send(self, scope: Scope, statements: Sequence[CostStatement], head: CostHead) -> None:
+        publisher = self._publisher
+        shard = shard_of(scope.account, scope.service, self._shards)
+        waiting = len(statements)
+
+        def acknowledged() -> None:
+            nonlocal waiting
+            waiting -= 1
+            if not waiting:
+                publisher.faults("statement acknowledged")
+                publisher.heads[scope.key] = head
+                publisher.send(HEADS, shard, scope.key, head)
+
+        for statement in statements:
+            publisher.send(STATEMENTS, shard, f"{scope.key}#{statement.part}", statement, acknowledged)
+        self.published += 1
+        publisher.faults("statement sent")
+
+    def _coverage(self) -> dict[str, Any]:
+        coverage: dict[str, Any] = {f.name: getattr(self.coverage, f.name) for f in fields(self.coverage)}
+        return {**coverage, "billing_periods": [day_number(day) for day in self.coverage.billing_periods]}
+
+
+def _scope_of(head: CostHead) -> Scope:
+    return Scope(**{f.name: getattr(head, f.name) for f in fields(Scope)})
+
+
+def _head(scope: Scope, lines: Sequence[Line], said: Said, parts: int, content: str, fingerprint: str) -> CostHead:
+    return CostHead(
+        **{f.name: getattr(scope, f.name) for f in fields(scope)},
+        version=said.version,
+        parts=parts,
+        lines=len(lines),
+        content=content,
+        fingerprint=fingerprint,
+        estimated=said.estimated,
+        reading=said.reading,
+        billed=from_units(sum(line.billed for line in lines)),
+        effective=from_units(sum(line.effective for line in lines)),
+    )

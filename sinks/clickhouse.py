@@ -1,0 +1,53 @@
+"""ClickHouse as the sink sees it: an HTTP address that takes rows and statements."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import clickhouse_connect
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from spendstream.settings import ClickHouse, ConfigurationError
+
+#: Said with every insert: nothing is written later than the answer says, and no row is dropped for looking familiar.
+INSERT_SETTINGS = {"async_insert": 0, "insert_deduplicate": 0}
+
+
+def connect(settings: ClickHouse, *, reader: bool = False, database: bool = True) -> Client:
+    """Return a client.
+
+    Parameters
+    ----------
+    reader
+        As the user that can only read.
+    database
+        In the deployment's database; else in the server's default, to create it.
+
+    Raises
+    ------
+    ConfigurationError
+        When nothing answers, or the user is refused.
+    """
+    secret = settings.reader_password if reader else settings.password
+    try:
+        client: Client = clickhouse_connect.get_client(
+            dsn=settings.url,
+            username=settings.reader_user if reader else settings.user,
+            password=secret.get_secret_value(),
+            database=settings.database if database else "default",
+            autogenerate_session_id=False,
+            send_receive_timeout=60,
+        )
+    except ClickHouseError as error:
+        first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ConfigurationError(
+            f"ClickHouse at {settings.url} cannot be used: {first_line}; check SPENDSTREAM_CLICKHOUSE__URL, __USER and "
+            "__PASSWORD, and run `spendstream migrate` once"
+        ) from None
+    return client
+
+
+def insert(client: Client, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Insert rows, and return when ClickHouse has them."""
+    if rows:
+        client.insert(table, rows, column_names=list(columns), settings=INSERT_SETTINGS)

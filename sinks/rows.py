@@ -1,0 +1,393 @@
+"""Event → rows: one pure function per event class. A row's version makes an insert that is repeated change nothing."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from processors.rows import unfold
+from processors.series import WINDOWS, ChargeKind, parse
+from schemas.events import (
+    CostAggregate,
+    CostStatement,
+    DeadLetter,
+    Event,
+    PaidRequest,
+    ReadingClosed,
+    ReadingOpened,
+    Run,
+    SourceControl,
+    UsageMetrics,
+)
+from spendstream.clock import day_of, from_millis, to_millis
+from spendstream.money import from_units
+
+KINDS = tuple(kind.label for kind in ChargeKind)
+_NO_VIEW = ""
+
+
+@dataclass(slots=True)
+class Batch:
+    """Rows of one table, in the order of `columns`; `weight` counts lines, for the size of a batch."""
+
+    table: str
+    columns: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+    weight: int
+
+
+_SCOPE = (
+    "run",
+    "source",
+    "provider",
+    "billing_account",
+    "billing_period",
+    "account",
+    "service",
+    "currency",
+    "day",
+    "view",
+)
+_STATEMENT = (
+    *_SCOPE,
+    "part",
+    "version",
+    "parts",
+    "reading",
+    "read_at",
+    "source_time",
+    "estimated",
+    "reconciled",
+    "account_name",
+    "kind",
+    "region",
+    "usage_type",
+    "tags",
+    "hour",
+    "billed",
+    "effective",
+    "list_cost",
+    "contracted",
+    "blended",
+    "quantity",
+    "unit",
+    "resource",
+    "operation",
+    "charge_category",
+    "charge_class",
+    "charge_frequency",
+    "pricing_category",
+    "commitment",
+    "description",
+    "charge_end",
+)
+
+
+def _amounts(column: Sequence[int], absent: Sequence[int] = ()) -> list[Any]:
+    amounts: list[Any] = [from_units(units) for units in column]
+    for row in absent:
+        amounts[row] = None
+    return amounts
+
+
+def statement_rows(event: CostStatement, run: str) -> list[Batch]:
+    """Return the statement's row for the history, and, when it is whole, the same row as the newest version."""
+    names, details = event.strings, event.details
+    row = (
+        run,
+        event.source,
+        event.provider,
+        event.billing_account,
+        event.billing_period,
+        event.account,
+        event.service,
+        event.currency,
+        event.day,
+        event.view or _NO_VIEW,
+        event.part,
+        event.version,
+        event.parts,
+        event.reading,
+        event.read_at,
+        event.source_time,
+        event.estimated,
+        event.reconciled,
+        event.account_name or "",
+        [KINDS[kind] for kind in event.kind],
+        [names[index] for index in event.region],
+        [names[index] for index in event.usage_type],
+        [dict(event.tag_sets[index]) for index in event.tags] or [{} for _ in event.billed],
+        list(event.hour),
+        _amounts(event.billed),
+        _amounts(event.effective),
+        _amounts(event.list_cost, event.list_cost_absent),
+        _amounts(event.contracted, event.contracted_absent),
+        _amounts(event.blended),
+        _amounts(event.quantity, event.quantity_absent),
+        *(
+            [details[index] for index in column]
+            for column in (
+                event.unit,
+                event.resource,
+                event.operation,
+                event.charge_category,
+                event.charge_class,
+                event.charge_frequency,
+                event.pricing_category,
+                event.commitment,
+                event.description,
+            )
+        ),
+        [day_of(day) for day in event.charge_end],
+    )
+    weight = len(event.billed) + 1
+    history = Batch("statement_history", _STATEMENT, [row], weight)
+    return [history, Batch("statements", _STATEMENT, [row], 0)] if event.parts == 1 else [history]
+
+
+_TOTAL = (
+    "run",
+    "currency",
+    "level",
+    "series",
+    "day",
+    "kind",
+    "provider",
+    "account",
+    "service",
+    "region",
+    "usage_type",
+    "tag",
+    "tag_value",
+    "billed",
+    "effective",
+    "reading",
+    "closed_at",
+    "version",
+)
+_HOUR_TOTAL = (
+    "run",
+    "currency",
+    "level",
+    "series",
+    "day",
+    "hour",
+    "kind",
+    "provider",
+    "account",
+    "service",
+    "billed",
+    "effective",
+    "reading",
+    "closed_at",
+    "version",
+)
+_ROLLING = (
+    "run",
+    "currency",
+    "level",
+    "series",
+    "window",
+    "kind",
+    "provider",
+    "account",
+    "service",
+    "tag",
+    "tag_value",
+    "window_end",
+    "billed",
+    "effective",
+    "reading",
+    "version",
+)
+
+
+def aggregate_rows(event: CostAggregate, _: str) -> list[Batch]:
+    """Return day totals, hour totals and rolling totals."""
+    version = event.epoch << 48 | event.version
+    days, hours, windows = [], [], []
+    for row in unfold(event):
+        s = parse(row.series)
+        where = (event.run, s.currency, s.level, row.series, day_of(row.day))
+        what = (from_units(row.billed), from_units(row.effective), event.reading, event.closed_at, version)
+        above = (s.provider or "", s.account or "", s.service or "")
+        if row.hour is None:
+            parts = (s.region or "", s.usage_type or "", s.tag or "", s.value or "")
+            days.append((*where, KINDS[row.kind], *above, *parts, *what))
+        else:
+            hours.append((*where, row.hour, KINDS[row.kind], *above, *what))
+    for index, name, end, kind, billed, effective in zip(
+        event.window_series,
+        event.window_name,
+        event.window_end,
+        event.window_kind,
+        event.window_billed,
+        event.window_effective,
+        strict=True,
+    ):
+        s = parse(event.series[index])
+        windows.append(
+            (
+                *(event.run, s.currency, s.level, event.series[index], WINDOWS[name], KINDS[kind]),
+                *(s.provider or "", s.account or "", s.service or "", s.tag or "", s.value or ""),
+                *(day_of(end), from_units(billed), from_units(effective), event.reading, version),
+            )
+        )
+    return [
+        Batch("totals", _TOTAL, days, len(days)),
+        Batch("hour_totals", _HOUR_TOTAL, hours, len(hours)),
+        Batch("rolling_totals", _ROLLING, windows, len(windows)),
+    ]
+
+
+_READING = (
+    "run",
+    "source",
+    "provider",
+    "billing_account",
+    "reading",
+    "view",
+    "opened_at",
+    "first_day",
+    "last_day",
+    "closed_at",
+    "scopes",
+    "published",
+    "closed_through",
+    "final_through",
+    "currencies",
+    "lines",
+    "billed",
+    "effective",
+    "version",
+)
+
+
+def opened_rows(event: ReadingOpened, run: str) -> list[Batch]:
+    """Return a reading that has begun."""
+    head = (run, event.source, event.provider, event.billing_account, event.reading, event.view or _NO_VIEW)
+    nothing: tuple[Any, ...] = (None, 0, 0, None, None, [], [], [], [], 0)
+    row = (*head, event.opened_at, event.first_day, event.last_day, *nothing)
+    return [Batch("readings", _READING, [row], 1)]
+
+
+def closed_rows(event: ReadingClosed, run: str) -> list[Batch]:
+    """Return a reading that is complete; the copies of all partitions give the same row."""
+    head = (run, event.source, event.provider, event.billing_account, event.reading, event.view or _NO_VIEW)
+    row: tuple[Any, ...] = (
+        *(*head, event.opened_at, event.first_day, event.last_day, event.closed_at, event.scopes, event.published),
+        *(event.closed_through, event.final_through, [total.currency for total in event.totals]),
+        [total.lines for total in event.totals],
+        [total.billed for total in event.totals],
+        [total.effective for total in event.totals],
+        to_millis(event.closed_at),
+    )
+    return [Batch("readings", _READING, [row], 1)]
+
+
+_USAGE = (
+    "run",
+    "source",
+    "account",
+    "region",
+    "namespace",
+    "metric",
+    "statistic",
+    "dimensions",
+    "period_seconds",
+    "start",
+    "value",
+    "complete",
+    "unit",
+    "service",
+    "usage_type",
+    "factor",
+    "version",
+)
+
+
+def usage_rows(event: UsageMetrics, run: str) -> list[Batch]:
+    """Return a row a point."""
+    dimensions = ",".join(f"{name}={value}" for name, value in sorted(event.dimensions.items()))
+    head = (run, event.source, event.account, event.region, event.namespace, event.metric, event.statistic, dimensions)
+    tail = (event.unit, event.service or "", event.usage_type or "", event.factor, event.version)
+    rows = [
+        (*head, event.period_seconds, from_millis(start), value, complete, *tail)
+        for start, value, complete in zip(event.starts, event.values, event.complete, strict=True)
+    ]
+    return [Batch("usage_metrics", _USAGE, rows, len(rows))]
+
+
+def _plain(table: str, names: Sequence[str], version: Callable[[Any], int]) -> Callable[[Any, str], list[Batch]]:
+    """Return a function for events whose fields are the table's columns."""
+    columns = ("run", *names, "version")
+
+    def rows(event: Any, run: str) -> list[Batch]:  # noqa: ANN401 - any event class with these fields
+        values = [getattr(event, name) for name in names]
+        row = (
+            run,
+            *("" if value is None and name in _TEXT else value for name, value in zip(names, values, strict=True)),
+        )
+        return [Batch(table, columns, [(*row, version(event))], 1)]
+
+    return rows
+
+
+#: Columns that hold an empty text where the event has nothing.
+_TEXT = frozenset({"reading", "topic"})
+
+_CONTROL = (
+    "source",
+    "provider",
+    "billing_account",
+    "control",
+    "first_day",
+    "last_day",
+    "currency",
+    "billed",
+    "effective",
+    "lower",
+    "upper",
+    "estimated",
+    "read_at",
+)
+_PAID = ("id", "at", "api", "billing_account", "purpose", "detail", "cost", "outcome", "reading")
+_LETTER = ("id", "at", "stage", "origin", "topic", "error", "reason", "value", "retries")
+
+
+def run_rows(event: Run, _: str) -> list[Batch]:
+    """Return a replay's row."""
+    columns = ("run", "state", "steps", "started_at", "finished_at", "events", "note", "version")
+    version = to_millis(event.finished_at or event.started_at)
+    row = (
+        event.id,
+        event.state,
+        list(event.steps),
+        event.started_at,
+        event.finished_at,
+        event.events,
+        event.note,
+        version,
+    )
+    return [Batch("runs", columns, [row], 1)]
+
+
+_ROWS: dict[type[Any], Callable[[Any, str], list[Batch]]] = {
+    CostStatement: statement_rows,
+    CostAggregate: aggregate_rows,
+    ReadingOpened: opened_rows,
+    ReadingClosed: closed_rows,
+    UsageMetrics: usage_rows,
+    SourceControl: _plain("controls", _CONTROL, lambda event: int(event.version)),
+    PaidRequest: _plain("paid_requests", _PAID, lambda event: to_millis(event.at)),
+    DeadLetter: _plain("dead_letters", _LETTER, lambda event: to_millis(event.at)),
+    Run: run_rows,
+}
+
+
+def rows_of(event: Event, run: str = "live") -> list[Batch]:
+    """Return the rows that an event makes; none for an event that no table holds.
+
+    `run` is the run under which input is stored; what a step made carries its own.
+    """
+    make = _ROWS.get(type(event))
+    return [] if make is None else make(event, run)

@@ -1,0 +1,258 @@
+"""The sink: Kafka → ClickHouse, in batches, offsets last.
+
+For each batch, in this order; a crash anywhere means that the batch is read again, and the same rows change nothing:
+
+1. poll until the batch is full or old enough;
+2. decode; what cannot be read goes to `dead.letters`, and is acknowledged there;
+3. insert the rows, table by table;
+4. put statements in parts, of which all parts are now there, among the newest versions;
+5. commit the offsets.
+
+When ClickHouse does not answer, the batch is tried again until it does; nothing else is read meanwhile, and nothing is
+dropped. Rows that ClickHouse refuses for what they hold are tried one event at a time, and the culprit is buried.
+"""
+
+import logging
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from types import FrameType
+
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError, DataError, OperationalError
+from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
+
+from schemas.codec import Codec, CodecError
+from schemas.dead_letters import dead_letter
+from schemas.events import CostStatement, Event
+from schemas.registry import schema_source
+from schemas.repository import UnknownSchemaError
+from sinks.clickhouse import connect, insert
+from sinks.migrate import migrate
+from sinks.rows import Batch, rows_of
+from spendstream.admin import ensure_topics, kafka_client
+from spendstream.health import Progress
+from spendstream.settings import ConfigurationError, Settings
+from spendstream.topics import AGGREGATES, CONTROLS, DEAD_LETTERS, PAID_REQUESTS, RUNS, STATEMENTS, USAGE
+
+log = logging.getLogger(__name__)
+
+TOPICS = (STATEMENTS, AGGREGATES, USAGE, CONTROLS, PAID_REQUESTS, DEAD_LETTERS, RUNS)
+_LONGEST_WAIT = 30.0
+
+
+class Sink:
+    """Reads all topics that have tables, and writes them.
+
+    Parameters
+    ----------
+    settings
+        The deployment.
+    faults
+        Called at each numbered point of the protocol, for tests.
+    """
+
+    def __init__(self, settings: Settings, faults: Callable[[str], None] = lambda _: None) -> None:
+        self._settings = settings
+        self._faults = faults
+        self._codec = Codec(schema_source(settings))
+        self._names = settings.kafka.topics
+        self._stop = threading.Event()
+        self._client: Client | None = None
+        client = kafka_client(settings)
+        self._producer = Producer({**client, "enable.idempotence": True, "acks": "all"})
+        self._consumer = Consumer(
+            {
+                **client,
+                "group.id": f"{settings.kafka.prefix}spendstream-sink-e{settings.kafka.epoch}",
+                "auto.offset.reset": "earliest",
+                "enable.auto.commit": False,
+                "max.poll.interval.ms": 3_600_000,
+                "fetch.message.max.bytes": 16 * 1024 * 1024,
+            }
+        )
+        self.progress = Progress("sink")
+        self.rows = 0
+
+    def stop(self) -> None:
+        """Finish the batch at hand, and return from `run`."""
+        self._stop.set()
+
+    def run(self) -> None:
+        """Write until stopped."""
+        self._consumer.subscribe([self._names.name(topic) for topic in TOPICS])
+        self.progress.moved()
+        try:
+            while not self._stop.is_set():
+                messages = self._poll()
+                self.progress.busy(bool(messages))
+                if messages:
+                    self._write(messages)
+                    self.progress.moved()
+        finally:
+            self._consumer.close()
+
+    def _poll(self) -> list[Message]:
+        options = self._settings.sink
+        deadline = time.monotonic() + options.batch_seconds
+        messages: list[Message] = []
+        while len(messages) < options.batch_rows and not self._stop.is_set():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                break
+            for message in self._consumer.consume(500, min(left, 0.2)):
+                error = message.error()
+                if error is None:
+                    messages.append(message)
+                elif error.fatal():
+                    raise KafkaException(error)
+        self._faults("polled")
+        return messages
+
+    def _write(self, messages: Sequence[Message]) -> None:
+        events: list[tuple[Message, Event]] = []
+        for message in messages:
+            try:
+                events.append((message, self._codec.decode(message.value() or b"")))
+            except (CodecError, UnknownSchemaError) as error:
+                self._bury(message, error)
+        self._faults("decoded")
+        self._insert(events)
+        self._promote([event for _, event in events])
+        self._faults("promoted")
+        self._commit(messages)
+        self._faults("committed")
+
+    def _insert(self, events: Sequence[tuple[Message, Event]]) -> None:
+        batches: dict[str, Batch] = {}
+        for _, event in events:
+            for batch in rows_of(event):
+                known = batches.setdefault(batch.table, Batch(batch.table, batch.columns, [], 0))
+                known.rows += batch.rows
+        try:
+            for batch in batches.values():
+                self._patiently(lambda client, b=batch: insert(client, b.table, b.columns, b.rows))  # type: ignore[misc]
+                self.rows += len(batch.rows)
+        except (DataError, ClickHouseError) as error:
+            if len(events) == 1:
+                self._bury(events[0][0], error)
+                return
+            for one in events:
+                self._insert([one])
+        self._faults("inserted")
+
+    def _promote(self, events: Sequence[Event]) -> None:
+        """Join the parts of statements whose parts are all in the history, into the newest version."""
+        scopes = {
+            tuple(getattr(event, name) or "" for name in _SCOPE_PARAMETERS)
+            for event in events
+            if isinstance(event, CostStatement) and event.parts > 1
+        }
+        for scope in sorted(scopes, key=repr):
+            parameters = dict(zip(_SCOPE_PARAMETERS, scope, strict=True))
+            self._patiently(lambda client, p=parameters: client.command(_PROMOTE, p))  # type: ignore[misc]
+
+    def _patiently(self, action: Callable[[Client], object]) -> None:
+        """Do something with ClickHouse, again and again while it does not answer."""
+        wait = 0.5
+        while True:
+            try:
+                if self._client is None:
+                    self._client = connect(self._settings.clickhouse)
+                action(self._client)
+            except (OperationalError, ConfigurationError, OSError) as error:
+                self._client = None
+                log.warning("ClickHouse does not answer, trying again in %.1f s: %s", wait, str(error).splitlines()[0])
+                if self._stop.wait(wait * random.uniform(0.5, 1.5)):  # noqa: S311 - jitter, no secret
+                    raise StoppedError("stopped while ClickHouse did not answer") from error
+                wait = min(wait * 2, _LONGEST_WAIT)
+            else:
+                return
+
+    def _bury(self, message: Message, error: Exception) -> None:
+        if message.topic() == self._names.name(DEAD_LETTERS):
+            log.error("a dead letter cannot be stored: %s", error)
+            return
+        letter = dead_letter(
+            stage="sink",
+            origin=f"{message.topic()}/{message.partition()}/{message.offset()}",
+            value=message.value() or b"",
+            error=error,
+            at=datetime.now(UTC),
+            topic=message.topic(),
+            partition=message.partition(),
+            offset=message.offset(),
+            key=message.key(),
+        )
+        log.warning("dead letter: %s: %s", letter.origin, letter.reason)
+        self._producer.produce(self._names.name(DEAD_LETTERS), self._codec.encode(letter), letter.id.encode(), 0)
+        if self._producer.flush(60):
+            raise StoppedError("a dead letter was not acknowledged by Kafka; nothing is committed")
+
+    def _commit(self, messages: Sequence[Message]) -> None:
+        ends: dict[tuple[str, int], int] = {}
+        for message in messages:
+            topic, partition, offset = message.topic(), message.partition(), message.offset()
+            if topic is not None and partition is not None and offset is not None:
+                ends[topic, partition] = max(ends.get((topic, partition), 0), offset + 1)
+        offsets = [TopicPartition(topic, partition, end) for (topic, partition), end in ends.items()]
+        self._consumer.commit(offsets=offsets, asynchronous=False)
+
+
+class StoppedError(RuntimeError):
+    """The sink was stopped, or has to stop, before a batch was safe; the batch will be read again."""
+
+
+_SCOPE_PARAMETERS = (
+    "source",
+    "provider",
+    "billing_account",
+    "billing_period",
+    "account",
+    "service",
+    "currency",
+    "day",
+    "view",
+    "version",
+)
+_LINE_COLUMNS = (
+    "kind region usage_type tags hour billed effective list_cost contracted blended quantity unit resource operation "
+    "charge_category charge_class charge_frequency pricing_category commitment description charge_end"
+).split()
+_PLAIN_COLUMNS = "reading read_at source_time estimated reconciled account_name".split()
+_JOINED = ", ".join(
+    f"arrayFlatten(arrayMap(p -> p.2, arraySort(p -> p.1, groupArray((part, {name})))))" for name in _LINE_COLUMNS
+)
+_PROMOTE = f"""
+INSERT INTO statements (run, source, provider, billing_account, billing_period, account, service, currency, day, view,
+    part, version, parts, {", ".join(_PLAIN_COLUMNS)}, {", ".join(_LINE_COLUMNS)})
+SELECT run, source, provider, billing_account, billing_period, account, service, currency, day, view, 0, version, parts,
+    {", ".join(f"any({name})" for name in _PLAIN_COLUMNS)},
+    {_JOINED}
+FROM (
+    SELECT * FROM statement_history FINAL
+    WHERE source = {{source:String}} AND provider = {{provider:String}} AND billing_account = {{billing_account:String}}
+      AND billing_period = {{billing_period:Date}} AND account = {{account:String}} AND service = {{service:String}}
+      AND currency = {{currency:String}} AND day = {{day:Date}} AND view = {{view:String}}
+      AND version = {{version:UInt64}}
+)
+GROUP BY run, source, provider, billing_account, billing_period, account, service, currency, day, view, version, parts
+HAVING uniqExact(part) = parts
+"""  # noqa: S608 - the names are ours, the values are bound
+
+
+def run(settings: Settings) -> None:
+    """Bring the tables up to date, then write until SIGTERM or SIGINT."""
+    migrate(settings.clickhouse)
+    ensure_topics(settings)
+    sink = Sink(settings)
+
+    def stop(_: int, __: FrameType | None) -> None:
+        sink.stop()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    sink.run()

@@ -1,0 +1,237 @@
+"""The command line: `spendstream --help`."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Annotated, ParamSpec, TypeVar
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from schemas.events import DeadLetter
+from spendstream import settings as configuration
+from spendstream.settings import ConfigurationError, Settings
+from spendstream.telemetry import configure
+
+app = typer.Typer(
+    name="spendstream",
+    help="What your cloud costs, while there is still time to act.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+dead_letters_app = typer.Typer(help="What could not be processed.", no_args_is_help=True)
+app.add_typer(dead_letters_app, name="dead-letters")
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+#: Exit status for what a person can mend: settings, addresses, files.
+USAGE = 2
+
+
+def _plainly(command: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Turn what a person can mend into a message, never a traceback."""
+
+    @wraps(command)
+    def run(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        try:
+            return command(*args, **kwargs)
+        except (ConfigurationError, OSError) as error:
+            sys.stderr.write(f"spendstream: {error}\n")
+            raise typer.Exit(USAGE) from None
+
+    return run
+
+
+def _service(name: str) -> Settings:
+    settings = configuration.load()
+    configure(settings.log, name)
+    return settings
+
+
+@app.command()
+@_plainly
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="Stop when the figures are there.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Run the main job on real bills, with everything it needs inside this terminal."""
+    from spendstream.local.demo import run  # noqa: PLC0415 - the local stack is an extra
+
+    raise typer.Exit(run(once=once, as_json=as_json))
+
+
+@app.command()
+@_plainly
+def up() -> None:
+    """Run every service in this terminal, until interrupted."""
+    from spendstream.supervise import run_until_interrupted  # noqa: PLC0415 - keeps other commands quick
+
+    settings = configuration.load()
+    raise typer.Exit(run_until_interrupted(_services(settings), {}))
+
+
+def _services(settings: Settings) -> list[str]:
+    return ["process", "sink", "api", *(["produce"] if settings.focus else [])]
+
+
+@app.command()
+@_plainly
+def produce(
+    once: Annotated[bool, typer.Option("--once", help="Read every source once, and stop.")] = False,
+) -> None:
+    """Read the sources on their schedules, and publish what changed."""
+    from producers.runner import run  # noqa: PLC0415 - keeps other commands quick
+
+    run(_service("produce"), once=once)
+
+
+@app.command()
+@_plainly
+def process() -> None:
+    """Run the stream steps: ledger and totals."""
+    from processors.worker import work  # noqa: PLC0415 - keeps other commands quick
+
+    asyncio.run(work(_service("process")))
+
+
+@app.command()
+@_plainly
+def sink() -> None:
+    """Write every topic to ClickHouse."""
+    from sinks.runner import run  # noqa: PLC0415 - keeps other commands quick
+
+    run(_service("sink"))
+
+
+@app.command()
+@_plainly
+def api() -> None:
+    """Serve the read API."""
+    from api.server import run  # noqa: PLC0415 - keeps other commands quick
+
+    run(_service("api"))
+
+
+@app.command()
+@_plainly
+def migrate() -> None:
+    """Bring the ClickHouse tables up to date."""
+    from sinks.migrate import migrate as bring_up_to_date  # noqa: PLC0415 - keeps other commands quick
+
+    applied = bring_up_to_date(configuration.load().clickhouse)
+    typer.echo("\n".join(f"applied {name}" for name in applied) or "the tables are up to date")
+
+
+@app.command()
+@_plainly
+def topics() -> None:
+    """Create the topics that are missing."""
+    from processors.pipeline import changelogs  # noqa: PLC0415 - keeps other commands quick
+    from spendstream.admin import ensure_topics  # noqa: PLC0415
+
+    settings = configuration.load()
+    created = ensure_topics(settings, changelogs(settings))
+    typer.echo("\n".join(f"created {name}" for name in created) or "all topics are there")
+
+
+@app.command()
+@_plainly
+def verify(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False) -> None:
+    """Count and add up Kafka and ClickHouse, and compare them to the last digit."""
+    from spendstream.verify import verify as compare  # noqa: PLC0415 - keeps other commands quick
+
+    report = compare(configuration.load())
+    if as_json:
+        typer.echo(json.dumps(report.plain(), indent=2))
+    else:
+        typer.echo(report.text())
+    raise typer.Exit(0 if report.agrees else 1)
+
+
+@app.command()
+@_plainly
+def status() -> None:
+    """Show what was read when, and how far every book is."""
+    from sinks.clickhouse import connect  # noqa: PLC0415 - keeps other commands quick
+
+    settings = configuration.load()
+    table = Table("source", "provider", "billing account", "last reading", "closed", "through", "open readings")
+    with connect(settings.clickhouse, reader=True) as client:
+        for row in client.query(_STATUS).result_rows:
+            table.add_row(*("—" if value is None else str(value) for value in row))
+    Console().print(table)
+
+
+_STATUS = """
+SELECT source, provider, billing_account, argMax(reading, opened_at), max(closed_at), max(closed_through),
+       countIf(closed_at IS NULL)
+FROM readings FINAL WHERE run = 'live' GROUP BY source, provider, billing_account ORDER BY 1, 2, 3
+"""
+
+
+@dead_letters_app.command("list")
+@_plainly
+def dead_letters_list(limit: Annotated[int, typer.Option(min=1, max=10_000)] = 50) -> None:
+    """List what could not be processed, the newest first."""
+    from sinks.clickhouse import connect  # noqa: PLC0415 - keeps other commands quick
+
+    table = Table("id", "at", "stage", "origin", "error", "reason")
+    with connect(configuration.load().clickhouse, reader=True) as client:
+        rows = client.query(
+            "SELECT id, at, stage, origin, error, reason FROM dead_letters FINAL ORDER BY at DESC LIMIT {n:UInt32}",
+            {"n": limit},
+        ).result_rows
+    for row in rows:
+        table.add_row(*map(str, row))
+    Console().print(table if rows else "no dead letters")
+
+
+@dead_letters_app.command("show")
+@_plainly
+def dead_letters_show(letter: str) -> None:
+    """Show one dead letter, whole."""
+    found = _letters(letter)
+    for event in found:
+        typer.echo(f"{event.id} found by {event.stage} at {event.at.isoformat()} in {event.origin}")
+        typer.echo(f"{event.error}: {event.reason}")
+        typer.echo(event.value.decode(errors="backslashreplace"))
+
+
+@dead_letters_app.command("retry")
+@_plainly
+def dead_letters_retry(letter: str) -> None:
+    """Send a dead letter back to the topic and partition that it came from."""
+    from spendstream.dead_letters import send_back  # noqa: PLC0415 - keeps other commands quick
+
+    for event in _letters(letter):
+        typer.echo(send_back(configuration.load(), event))
+
+
+def _letters(letter: str) -> list[DeadLetter]:
+    from spendstream.dead_letters import find  # noqa: PLC0415 - keeps other commands quick
+
+    found = find(configuration.load(), letter)
+    if not found:
+        raise ConfigurationError(f"no dead letter {letter}; see `spendstream dead-letters list`")
+    return found
+
+
+@app.command()
+@_plainly
+def config() -> None:
+    """Print the settings as they are in force; secrets are never printed."""
+    typer.echo(configuration.load().model_dump_json(indent=2))
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()
