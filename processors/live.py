@@ -311,6 +311,7 @@ class LiveStep:
 
 def _make_app(settings: Settings, step: Step) -> faust.App:
     folder = Path(settings.processing.state_folder).absolute() / app_id(settings, step)
+    folder.mkdir(parents=True, exist_ok=True)
     store = "rocksdb://" if settings.processing.store == "rocksdb" else "memory://"
     brokers = ";".join(f"kafka://{address.strip()}" for address in settings.kafka.bootstrap.split(","))
     return faust.App(

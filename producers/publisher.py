@@ -96,6 +96,7 @@ class Publisher:
             }
         )
         self._failure: str | None = None
+        self._acknowledged: list[Callable[[], None]] = []
         self.heads = {_scope_of(head).key: head for head in self._read_heads()}
 
     def open(self, coverage: Coverage) -> "Reading":
@@ -122,7 +123,7 @@ class Publisher:
             if error is not None:
                 self._failure = self._failure or f"{topic.name}: {error.str()}"
             elif then is not None:
-                then()
+                self._acknowledged.append(then)
 
         value = self._codec.encode(event)
         while True:
@@ -133,12 +134,22 @@ class Publisher:
                 self._producer.poll(0.5)
         self._producer.poll(0)
         self._raise()
+        self._follow()
 
     def flush(self) -> None:
         """Wait until Kafka has acknowledged everything."""
-        if self._producer.flush(_FLUSH_SECONDS):
-            self._failure = self._failure or "messages were not acknowledged in time"
-        self._raise()
+        while True:
+            if self._producer.flush(_FLUSH_SECONDS):
+                self._failure = self._failure or "messages were not acknowledged in time"
+            self._raise()
+            if not self._acknowledged:
+                return
+            self._follow()
+
+    def _follow(self) -> None:
+        """Do what waited for an acknowledgement; a delivery callback itself must not produce."""
+        while self._acknowledged:
+            self._acknowledged.pop(0)()
 
     def topic(self, topic: Topic) -> str:
         """Return the physical name of a topic."""
@@ -268,9 +279,7 @@ class Reading:
             if head.lines and key not in self._mentioned and self.coverage.holds(head):
                 self._empty(head)
         publisher.flush()
-        publisher.faults("statements acknowledged")
-        publisher.flush()
-        publisher.faults("heads acknowledged")
+        publisher.faults("statements and heads acknowledged")
         totals = [
             ControlTotal(
                 currency=currency,

@@ -67,6 +67,7 @@ SET parts = argMax(parts, version), reading = argMax(reading, version), read_at 
 CREATE TABLE IF NOT EXISTS statements {on_cluster} AS statement_history
 ENGINE = {engine}(version)
 PARTITION BY toYYYYMM(day)
+PRIMARY KEY (run, source, provider, billing_account, billing_period, account, service, currency, day, view)
 ORDER BY (run, source, provider, billing_account, billing_period, account, service, currency, day, view);
 
 -- One row a line; an optional column that a statement does not have gives its type's empty value.
@@ -74,11 +75,11 @@ CREATE VIEW IF NOT EXISTS lines {on_cluster} AS
 SELECT
     run, source, provider, billing_account, billing_period, account, account_name, service, currency, day, view,
     version, reading, read_at, estimated, reconciled,
-    kind[n] AS kind, region[n] AS region, usage_type[n] AS usage_type, tags[n] AS tags,
-    if(empty(hour), -1, hour[n]) AS hour, billed[n] AS billed, effective[n] AS effective,
-    list_cost[n] AS list_cost, contracted[n] AS contracted, blended[n] AS blended, quantity[n] AS quantity,
-    unit[n] AS unit, resource[n] AS resource, operation[n] AS operation, charge_category[n] AS charge_category,
-    charge_class[n] AS charge_class, charge_frequency[n] AS charge_frequency,
-    pricing_category[n] AS pricing_category, commitment[n] AS commitment, description[n] AS description
-FROM statements FINAL
-ARRAY JOIN arrayEnumerate(billed) AS n;
+    s.kind[n] AS kind, s.region[n] AS region, s.usage_type[n] AS usage_type, s.tags[n] AS tags,
+    if(empty(s.hour), -1, s.hour[n]) AS hour, s.billed[n] AS billed, s.effective[n] AS effective,
+    s.list_cost[n] AS list_cost, s.contracted[n] AS contracted, s.blended[n] AS blended, s.quantity[n] AS quantity,
+    s.unit[n] AS unit, s.resource[n] AS resource, s.operation[n] AS operation, s.charge_category[n] AS charge_category,
+    s.charge_class[n] AS charge_class, s.charge_frequency[n] AS charge_frequency,
+    s.pricing_category[n] AS pricing_category, s.commitment[n] AS commitment, s.description[n] AS description
+FROM statements AS s FINAL
+ARRAY JOIN arrayEnumerate(s.billed) AS n;

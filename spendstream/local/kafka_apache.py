@@ -64,6 +64,8 @@ class KafkaStartError(RuntimeError):
 class ApacheKafka:
     """A broker process with its own data folder and ports, on loopback. Use it as a context manager, or start and stop.
 
+    It ends with the process that started it, also when that one is killed.
+
     Parameters
     ----------
     data
@@ -98,6 +100,7 @@ class ApacheKafka:
         self._java_options = (f"-Xmx{heap_mb}m", *java_options)
         self._report = report
         self._process: subprocess.Popen[bytes] | None = None
+        self._guard: subprocess.Popen[bytes] | None = None
         self._port, self._controller_port = self._ports(port)
 
     @property
@@ -143,6 +146,7 @@ class ApacheKafka:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        self._guard = _stop_when_we_end(self._process.pid)
         try:
             self._wait(time.monotonic() + timeout)
         except BaseException:
@@ -154,6 +158,7 @@ class ApacheKafka:
         """Stop the broker cleanly (it writes out what it holds); after `timeout` seconds it is killed."""
         if self._process is None:
             return
+        self._dismiss_guard()
         self._process.terminate()
         try:
             self._process.wait(timeout)
@@ -164,6 +169,7 @@ class ApacheKafka:
     def kill(self) -> None:
         """End the broker as a crash does (SIGKILL); `start` brings it back on the same data and port."""
         if self._process is not None:
+            self._dismiss_guard()
             self._process.kill()
             self._process.wait()
             self._process = None
@@ -190,6 +196,13 @@ class ApacheKafka:
     def _remove_temporary(self) -> None:
         if self._temporary:
             shutil.rmtree(self.data, ignore_errors=True)
+
+    def _dismiss_guard(self) -> None:
+        """End the guard before the broker: its process id may be another's afterwards."""
+        if self._guard is not None:
+            self._guard.kill()
+            self._guard.communicate()
+            self._guard = None
 
     def _ports(self, port: int | None) -> tuple[int, int]:
         """Return the ports for clients and for the controller; the latter belongs to the data and never changes."""
@@ -255,6 +268,15 @@ def free_port() -> int:
             except OSError:
                 continue
         return port
+
+
+def _stop_when_we_end(pid: int) -> subprocess.Popen[bytes]:
+    """Start a guard that stops process `pid` when this process ends without doing so, however it ends.
+
+    It waits on a pipe that nobody writes to, which the operating system closes with this process.
+    """
+    script = 'read -r _; kill "$0"'
+    return subprocess.Popen(["sh", "-c", script, str(pid)], stdin=subprocess.PIPE, start_new_session=True)
 
 
 def _answers(port: int) -> bool:

@@ -1,0 +1,118 @@
+"""`spendstream demo`: real bills through Kafka, Faust and ClickHouse, inside one terminal."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from importlib.resources import as_file, files
+from typing import Any
+from urllib.parse import urlencode
+from urllib.request import urlopen
+
+from rich.console import Console
+from rich.table import Table
+
+from producers.runner import read_once
+from sinks.migrate import migrate
+from spendstream.local.stack import LocalStack, touch_topics
+from spendstream.settings import load
+from spendstream.supervise import Services
+from spendstream.verify import verify
+
+_PATIENCE_SECONDS = 120
+
+
+def run(*, once: bool, as_json: bool) -> int:
+    """Show the main job; return the exit status."""
+    console = Console(stderr=as_json)
+    began = time.monotonic()
+    bills = files("spendstream.local") / "data" / "focus" / "focus_sample.csv"
+    with as_file(bills) as path, LocalStack() as stack:
+        exports = [{"name": "sample", "path": str(path)}]
+        os.environ.update(stack.environment, SPENDSTREAM_FOCUS=json.dumps(exports))
+        settings = load()
+        touch_topics(settings)
+        migrate(settings.clickhouse)
+        console.print("[dim]Kafka and ClickHouse are up; starting the services …[/dim]")
+        with Services(["process", "sink", "api"], {}, None) as services:
+            reports = read_once(settings)
+            lines = sum(report.lines for report in reports)
+            console.print(f"[dim]{lines} lines of real bills of AWS, Microsoft and Oracle are in Kafka …[/dim]")
+            report = _until(services, lambda: _agreed(settings))
+            address = f"http://127.0.0.1:{settings.api.port}"
+            answer = _until(services, lambda: _ask(address, group_by="provider,service", granularity="total"))
+            accounts = _ask(address, group_by="provider,account", granularity="total")
+            freshness = json.load(urlopen(f"{address}/v1/freshness", timeout=10))  # noqa: S310 - our own address
+            seconds = round(time.monotonic() - began, 1)
+            if as_json:
+                _print_json(answer, reports, report, seconds)
+            else:
+                _show(console, answer, accounts, freshness, address, seconds)
+                if not once:
+                    console.print("ctrl-C ends it")
+                    _wait()
+    return 0
+
+
+def _agreed(settings: Any) -> Any:  # noqa: ANN401 - a report, or None while something is under way
+    report = verify(settings)
+    return report if report.agrees and report.statements else None
+
+
+def _ask(address: str, **parameters: str) -> Any:  # noqa: ANN401 - JSON
+    query = urlencode({"from": "2000-01-01", "to": "2039-12-31", "measure": "billed", **parameters})
+    try:
+        return json.load(urlopen(f"{address}/v1/costs?{query}", timeout=10))  # noqa: S310 - our own address
+    except OSError:
+        return None
+
+
+def _until(services: Services, done: Callable[[], Any]) -> Any:  # noqa: ANN401 - what `done` returns
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        for name, (status, last) in services.ended().items():
+            raise OSError(f"{name} ended with status {status}; its last lines:\n{last}")
+        result = done()
+        if result:
+            return result
+        time.sleep(0.3)
+    raise OSError(f"the figures did not arrive within {_PATIENCE_SECONDS} s")
+
+
+def _print_json(answer: Any, reports: list[Any], report: Any, seconds: float) -> None:  # noqa: ANN401 - JSON
+    totals: dict[str, dict[str, str]] = {}
+    for row in answer["rows"]:
+        totals.setdefault(row["provider"], {})[row["service"]] = row["cost"]
+    document = {
+        "measure": "billed",
+        "totals": totals,
+        "statements": report.statements,
+        "lines": report.lines,
+        "readings": sum(one.readings for one in reports),
+        "dead_letters": sum(one.dead_letters for one in reports),
+        "seconds": seconds,
+    }
+    sys.stdout.write(json.dumps(document, indent=2) + "\n")
+
+
+def _show(console: Console, answer: Any, accounts: Any, freshness: Any, address: str, seconds: float) -> None:  # noqa: ANN401
+    for title, name, rows in (("by service", "service", answer["rows"]), ("by account", "account", accounts["rows"])):
+        table = Table("provider", name, "billed", "", title=f"Spend {title} (the ten largest of {len(rows)})")
+        for row in sorted(rows, key=lambda row: -float(row["cost"]))[:10]:
+            table.add_row(row["provider"], row[name], row["cost"], row["currency"])
+        console.print(table)
+    table = Table("source", "provider", "billing account", "read at", "through", title="Freshness")
+    for row in freshness["rows"]:
+        read_at = row["last_closed"][:19].replace("T", " ")
+        table.add_row(row["source"], row["provider"], row["billing_account"], read_at, row["closed_through"])
+    console.print(table)
+    console.print(f"The API answers on {address}/docs — from start to figures in {seconds} s")
+
+
+def _wait() -> None:
+    try:
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        return
