@@ -228,3 +228,17 @@ def test_the_command_prints_its_address_and_stops_cleanly(apache_kafka, tmp_path
     assert "stopping" in said
     assert "Traceback" not in said
     assert (tmp_path / "topics" / ".kafka_cleanshutdown").exists()  # Kafka's own mark of it
+
+
+@pytest.mark.kafka
+def test_the_broker_ends_with_the_process_that_started_it(apache_kafka, tmp_path):  # noqa: ARG001
+    port = free_port()
+    command = [sys.executable, "-m", "spendstream.local.kafka", "--port", str(port), "--data", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == f"127.0.0.1:{port}\n"
+        process.kill()
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "topics" / ".kafka_cleanshutdown").exists():
+        assert time.monotonic() < deadline, "the broker still runs"
+        time.sleep(0.1)
