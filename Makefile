@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format bench kafka pins clean
+.PHONY: help install demo test check format kafka pins clean
 
 help: ## show the verbs
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -37,9 +37,6 @@ check: $(STAMP) ## style, types, pins, schemas, SQL, compose
 format: $(STAMP) ## put the code in shape
 	@$(BIN)/ruff check --fix --quiet .
 	@$(BIN)/ruff format --quiet .
-
-bench: $(STAMP) ## speed, as ratios against plain loops, on the real Apache Kafka
-	@$(BIN)/python -m bench
 
 kafka: $(STAMP) ## the real Apache Kafka on 127.0.0.1:9092, without Docker
 	@$(BIN)/python -m spendstream.local.kafka

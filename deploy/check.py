@@ -6,13 +6,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import sqlglot
+import chdb
 import yaml
 from typer.main import get_command
 
 from schemas import repository
+from sinks.migrate import Migration
 from spendstream.cli import app
-from spendstream.settings import Settings
+from spendstream.settings import ClickHouse, Settings
 
 ROOT = Path(__file__).parent.parent
 _ADDRESS = re.compile(r"https?://")
@@ -30,7 +31,9 @@ def pins() -> list[str]:
     pinned = (ROOT / "requirements" / "all.txt").read_text().lower()
     declared = re.findall(r'^    "([A-Za-z0-9._-]+)', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
     wanted = {name.lower() for name in declared if (ROOT / "pyproject.toml").read_text().count(f'"{name}>=')}
-    return problems + [f"{name} is declared and not pinned" for name in sorted(wanted) if f"\n{name}==" not in "\n" + pinned]
+    return problems + [
+        f"{name} is declared and not pinned" for name in sorted(wanted) if f"\n{name}==" not in "\n" + pinned
+    ]
 
 
 def schemas() -> list[str]:
@@ -50,10 +53,11 @@ def migrations() -> list[str]:
     for number, path in enumerate(paths, start=1):
         if int(path.name[:4]) != number:
             problems.append(f"{path.name}: the next number is {number:04d}")
-        try:
-            sqlglot.parse(re.sub(r"\{(\w+)\}", r"\1", path.read_text()), dialect="clickhouse")
-        except sqlglot.errors.ParseError as error:
-            problems.append(f"{path.name}: {error}")
+        for statement in Migration(number, path.name, path.read_text()).statements(ClickHouse()):
+            try:
+                chdb.query("SELECT formatQuery('" + statement.replace("\\", "\\\\").replace("'", "\\'") + "')")
+            except RuntimeError as error:
+                problems.append(f"{path.name}: {str(error).splitlines()[0]}")
     return problems if paths else ["there are no migrations"]
 
 
@@ -68,18 +72,22 @@ def compose() -> list[str]:
         command = service.get("command") or []
         if str(service.get("image", "")).startswith("spendstream") and command and command[0] not in commands:
             problems.append(f"service {name} runs spendstream {command[0]}, which does not exist")
-        for variable in service.get("environment") or {}:
-            if str(variable).startswith("SPENDSTREAM_") and not _is_setting(str(variable)):
-                problems.append(f"service {name} sets {variable}, which is no setting")
+        problems += [
+            f"service {name} sets {variable}, which is no setting"
+            for variable in service.get("environment") or {}
+            if str(variable).startswith("SPENDSTREAM_") and not _is_setting(str(variable))
+        ]
         for volume in service.get("volumes") or []:
             source = str(volume).split(":", maxsplit=1)[0]
             if source.startswith("./") and not (ROOT / source).exists():
                 problems.append(f"service {name} mounts {source}, which does not exist")
             if not source.startswith((".", "/")) and source not in (document.get("volumes") or {}):
                 problems.append(f"service {name} uses volume {source}, which is not declared")
-        for other in service.get("depends_on") or {}:
-            if other not in document["services"]:
-                problems.append(f"service {name} depends on {other}, which does not exist")
+        problems += [
+            f"service {name} depends on {other}, which does not exist"
+            for other in service.get("depends_on") or {}
+            if other not in document["services"]
+        ]
     return problems
 
 
