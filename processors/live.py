@@ -37,6 +37,9 @@ from spendstream.topics import DEAD_LETTERS, MAX_MESSAGE_BYTES, Topic
 
 IN_FLIGHT = 512
 
+#: Memory of each partition's store; its own defaults are gigabytes.
+_ROCKSDB = {"block_cache_size": 32 * 2**20, "write_buffer_size": 8 * 2**20, "max_write_buffer_number": 2}
+
 log = logging.getLogger(__name__)
 
 #: Called at each numbered point of the protocol; tests let it raise.
@@ -177,7 +180,7 @@ class LiveStep:
         self._queue: asyncio.Queue[_Done] = asyncio.Queue(IN_FLIGHT)
         self.app = _make_app(settings, step)
         raw: Any = faust.Schema(key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
-        self._table: Any = self.app.Table("state", partitions=self._names.shards, schema=raw)
+        self._table: Any = self.app.Table("state", partitions=self._names.shards, schema=raw, options=_ROCKSDB)
         for topic in step.inputs:
             source = self.app.topic(self._names.name(topic), key_type=bytes, value_type=bytes, value_serializer="raw")
             self.app.agent(source, name=f"{step.name}-{topic.name}", concurrency=1)(self._consume)
@@ -213,9 +216,10 @@ class LiveStep:
                 await self._one(event)
         except asyncio.CancelledError:
             raise
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the process ends
             self._on_fatal(error)
-            raise
+            # Left by an exception, an agent would begin anew behind the event: wait for the process to end instead.
+            await asyncio.Event().wait()
 
     async def _one(self, event: Any) -> None:  # noqa: ANN401 - a Faust event, untyped
         partition = event.message.partition

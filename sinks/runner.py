@@ -92,6 +92,10 @@ class Sink:
                 if messages:
                     self._write(messages)
                     self.progress.moved()
+        except StoppedError:
+            # What was at hand is not committed, and is read again at the next start.
+            if not self._stop.is_set():
+                raise
         finally:
             self._consumer.close()
 

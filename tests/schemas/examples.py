@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import Any
 
 from schemas.events import (
     Contributor,
@@ -24,8 +25,8 @@ from schemas.events import (
 
 T = datetime(2026, 3, 10, 12, 30, 15, 250_000, tzinfo=UTC)
 D = date(2026, 3, 9)
-BOOK = {"source": "focus.main", "provider": "AWS", "billing_account": "123"}
-SCOPE = {
+BOOK: dict[str, Any] = {"source": "focus.main", "provider": "AWS", "billing_account": "123"}
+SCOPE: dict[str, Any] = {
     **BOOK,
     "billing_period": date(2026, 3, 1),
     "account": "456",
@@ -33,7 +34,7 @@ SCOPE = {
     "currency": "USD",
     "day": D,
 }
-COVERAGE = {
+COVERAGE: dict[str, Any] = {
     **BOOK,
     "reading": "r1",
     "opened_at": T,
@@ -42,7 +43,7 @@ COVERAGE = {
     "billing_periods": [20513],
     "view": "team",
 }
-ROWS = {
+ROWS: dict[str, Any] = {
     "series": ["USD", "USD/provider=AWS"],
     "row_series": [0, 1],
     "row_day": [20521, 20521],
@@ -56,7 +57,7 @@ ROWS = {
     "hour_billed": [1],
     "hour_effective": [2],
 }
-STREAM = {
+STREAM: dict[str, Any] = {
     "run": "live",
     "reading": "r1",
     "epoch": 1,
@@ -68,7 +69,7 @@ STREAM = {
 
 EXAMPLES: tuple[Event, ...] = (
     CostStatement(
-        **SCOPE,  # type: ignore[arg-type]
+        **SCOPE,
         version=1_773_145_815_250,
         part=0,
         parts=1,
@@ -97,9 +98,9 @@ EXAMPLES: tuple[Event, ...] = (
         list_cost_absent=[1],
         charge_end=[20522, 20544],
     ),
-    ReadingOpened(**COVERAGE),  # type: ignore[arg-type]
+    ReadingOpened(**COVERAGE),
     ReadingClosed(
-        **COVERAGE,  # type: ignore[arg-type]
+        **COVERAGE,
         closed_at=T,
         partition=3,
         scopes=7,
@@ -111,7 +112,7 @@ EXAMPLES: tuple[Event, ...] = (
         ],
     ),
     CostHead(
-        **SCOPE,  # type: ignore[arg-type]
+        **SCOPE,
         view=None,
         version=5,
         parts=1,
@@ -123,11 +124,11 @@ EXAMPLES: tuple[Event, ...] = (
         billed=Decimal("12.34"),
         effective=Decimal(0),
     ),
-    CostPartial(**BOOK, **STREAM, **ROWS, shard=2, count=9, part=0, parts=1),  # type: ignore[arg-type]
+    CostPartial(**BOOK, **STREAM, **ROWS, shard=2, count=9, part=0, parts=1),
     CostAggregate(
         **BOOK,
-        **STREAM,  # type: ignore[arg-type]
-        **ROWS,  # type: ignore[arg-type]
+        **STREAM,
+        **ROWS,
         version=4,
         part=0,
         parts=1,

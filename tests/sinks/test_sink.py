@@ -1,0 +1,214 @@
+"""Kafka → ClickHouse on the real engine: repeated, reordered, in parts, poisoned, crashed, and with ClickHouse away."""
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from confluent_kafka import Producer
+
+from schemas.codec import Codec
+from schemas.events import EVENT_CLASSES, CostAnomaly, CostHead, CostPartial, Tick
+from schemas.repository import RepositorySchemas
+from sinks.clickhouse import connect, insert
+from sinks.migrate import Migration, migrate, migrations
+from sinks.rows import rows_of
+from sinks.runner import Sink
+from spendstream.local.clickhouse import LocalClickHouse
+from spendstream.settings import ConfigurationError, Settings, load
+from spendstream.topics import STATEMENTS
+from tests.processors.histories import closes, partitioned, statement
+from tests.schemas.examples import EXAMPLES
+
+CODEC = Codec(RepositorySchemas())
+NUMBERS = itertools.count()
+#: Events that no table holds: state between steps, and what later parts of the product will store.
+WITHOUT_ROWS = {CostHead, CostPartial, Tick, CostAnomaly}
+
+
+class CrashError(Exception):
+    """Raised at a fault point."""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[LocalClickHouse]:
+    with LocalClickHouse() as running:
+        yield running
+
+
+@pytest.fixture
+def settings(server, embedded_kafka) -> Settings:
+    made = embedded_kafka.settings()
+    clickhouse = {"url": server.url, "database": f"d{next(NUMBERS)}"}
+    settings = load(kafka=made.kafka.model_dump(), clickhouse=clickhouse, sink={"batch_seconds": 0.3})
+    migrate(settings.clickhouse)
+    return settings
+
+
+def publish(settings: Settings, events) -> None:
+    producer = Producer({"bootstrap.servers": settings.kafka.bootstrap})
+    for partition, event in partitioned(events):
+        producer.produce(settings.kafka.topics.name(STATEMENTS), CODEC.encode(event), b"k", partition)
+    assert producer.flush(20) == 0
+
+
+def run_until(sink: Sink, done: Callable[[], bool]) -> None:
+    """Run a sink until `done`, or until it ends itself."""
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            sink.run()
+        except BaseException as error:  # noqa: BLE001 - handed to the test
+            errors.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    deadline = time.monotonic() + 60
+    while thread.is_alive() and not done():
+        assert time.monotonic() < deadline, "the sink did not get there"
+        time.sleep(0.2)
+    sink.stop()
+    thread.join(30)
+    if errors:
+        raise errors[0]
+
+
+def ask(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
+    with connect(settings.clickhouse, reader=True) as client:
+        return [tuple(row) for row in client.query(sql).result_rows]
+
+
+def services(settings: Settings) -> dict[str, Decimal]:
+    return dict(ask(settings, "SELECT service, sum(arraySum(effective)) FROM statements FINAL GROUP BY service"))
+
+
+def readings(settings: Settings) -> int:
+    return int(ask(settings, "SELECT count() FROM readings FINAL WHERE closed_at IS NOT NULL")[0][0])
+
+
+def test_every_event_class_has_rows_or_is_named_as_having_none():
+    with_rows = {type(event) for event in EXAMPLES if rows_of(event)}
+    assert with_rows | WITHOUT_ROWS == set(EVENT_CLASSES)
+    assert not with_rows & WITHOUT_ROWS
+
+
+def test_an_insert_repeated_in_another_order_changes_nothing(settings):
+    batches = [batch for event in EXAMPLES for batch in rows_of(event)]
+    with connect(settings.clickhouse) as client:
+        for batch in batches:
+            insert(client, batch.table, batch.columns, batch.rows)
+        tables = sorted({batch.table for batch in batches})
+        before = [client.query(f"SELECT * FROM {table} FINAL ORDER BY ALL").result_rows for table in tables]
+        for batch in reversed(batches):
+            insert(client, batch.table, batch.columns, list(reversed(batch.rows)))
+        after = [client.query(f"SELECT * FROM {table} FINAL ORDER BY ALL").result_rows for table in tables]
+    assert before == after
+    assert all(before)
+
+
+def test_the_lines_of_a_statement_unfold(settings):
+    event = statement("EC2", 1, [("us-east-1", "BoxUsage", 3), ("eu-west-1", "Disk", 4)])
+    with connect(settings.clickhouse) as client:
+        for batch in rows_of(event):
+            insert(client, batch.table, batch.columns, batch.rows)
+    lines = ask(settings, "SELECT region, usage_type, effective, hour FROM lines ORDER BY region")
+    assert lines == [("eu-west-1", "Disk", Decimal(4), -1), ("us-east-1", "BoxUsage", Decimal(3), -1)]
+
+
+def test_newer_versions_win_and_parts_count_when_all_are_there(settings):
+    parts = [statement("S3", 2, [("r", "u", 10)], part=part, parts=3) for part in range(3)]
+    publish(settings, [statement("EC2", 2, [("r", "u", 5)]), statement("EC2", 1, [("r", "u", 9)])])
+    publish(settings, [statement("S3", 1, [("r", "u", 7)]), parts[2], parts[0], *closes("r1")])
+    run_until(Sink(settings), lambda: readings(settings) == 1)
+    assert services(settings) == {"EC2": Decimal(5), "S3": Decimal(7)}
+    publish(settings, [parts[1], *closes("r2")])
+    run_until(Sink(settings), lambda: readings(settings) == 2)
+    assert services(settings) == {"EC2": Decimal(5), "S3": Decimal(30)}
+
+
+@pytest.mark.parametrize("point", ["polled", "decoded", "inserted", "promoted", "committed"])
+def test_a_crash_at_any_point_loses_and_doubles_nothing(settings, point):
+    publish(settings, [statement("EC2", 1, [("r", "u", 5)]), statement("S3", 1, [("r", "u", 7)]), *closes("r1")])
+
+    def crash(at: str) -> None:
+        if at == point:
+            raise CrashError(at)
+
+    with pytest.raises(CrashError):
+        run_until(Sink(settings, crash), lambda: False)
+    run_until(Sink(settings), lambda: readings(settings) == 1)
+    assert services(settings) == {"EC2": Decimal(5), "S3": Decimal(7)}
+
+
+def test_poison_is_buried_and_the_rest_is_stored(settings):
+    producer = Producer({"bootstrap.servers": settings.kafka.bootstrap})
+    producer.produce(settings.kafka.topics.name(STATEMENTS), b"poison", b"k", 1)
+    producer.flush(10)
+    publish(settings, [statement("EC2", 1, [("r", "u", 5)]), *closes("r1")])
+    letters = "SELECT origin, error, value FROM dead_letters FINAL"
+    run_until(Sink(settings), lambda: readings(settings) == 1 and bool(ask(settings, letters)))
+    assert services(settings) == {"EC2": Decimal(5)}
+    assert ask(settings, letters) == [(f"{settings.kafka.topics.name(STATEMENTS)}/1/0", "CodecError", "poison")]
+
+
+def test_with_clickhouse_away_the_sink_waits_and_drops_nothing(embedded_kafka, tmp_path):
+    kafka = embedded_kafka.settings().kafka.model_dump()
+    server = LocalClickHouse(tmp_path / "data")
+    server.start()
+    clickhouse = {"url": server.url, "database": "waiting"}
+    settings = load(kafka=kafka, clickhouse=clickhouse, sink={"batch_seconds": 0.3})
+    migrate(settings.clickhouse)
+    port = int(server.url.rpartition(":")[2])
+    server.stop()
+    publish(settings, [statement("EC2", 1, [("r", "u", 5)]), *closes("r1")])
+    sink = Sink(settings)
+    thread = threading.Thread(target=sink.run)
+    thread.start()
+    try:
+        time.sleep(2)
+        with LocalClickHouse(tmp_path / "data", port=port):
+            deadline = time.monotonic() + 60
+            while readings(settings) != 1:
+                assert time.monotonic() < deadline
+                time.sleep(0.3)
+            assert services(settings) == {"EC2": Decimal(5)}
+            sink.stop()
+            thread.join(30)
+    finally:
+        sink.stop()
+        thread.join(30)
+
+
+def test_migrations_are_applied_once_and_never_changed(settings, monkeypatch):
+    assert migrate(settings.clickhouse) == []
+    first = migrations()[0]
+    changed = Migration(first.number, first.name, first.sql + "-- changed")
+    monkeypatch.setattr("sinks.migrate.migrations", lambda: [changed])
+    with pytest.raises(ConfigurationError, match="has changed since"):
+        migrate(settings.clickhouse)
+
+
+def test_on_a_cluster_the_same_migrations_make_replicated_engines():
+    clickhouse = load(clickhouse={"cluster": "main"}).clickhouse
+    statements = [sql for migration in migrations() for sql in migration.statements(clickhouse)]
+    tables = [sql for sql in statements if sql.startswith("CREATE TABLE")]
+    assert tables
+    assert all("ON CLUSTER main" in sql and "ENGINE = ReplicatedReplacingMergeTree(version)" in sql for sql in tables)
+
+
+def test_what_is_older_than_the_horizon_collapses_to_the_newest_of_each_scope(settings):
+    versions = [statement("EC2", version, [("r", "u", version)]) for version in (1, 2, 3)]
+    with connect(settings.clickhouse) as client:
+        for event in versions:
+            batch = rows_of(event)[0]
+            old = list(batch.rows[0])
+            if event.version < 3:
+                old[batch.columns.index("read_at")] = event.read_at.replace(year=2020 + event.version)
+            insert(client, batch.table, batch.columns, [tuple(old)])
+        client.command("OPTIMIZE TABLE statement_history FINAL")
+    kept = ask(settings, "SELECT version, effective FROM statement_history FINAL ORDER BY version")
+    assert [version for version, _ in kept] == [2, 3]
