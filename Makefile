@@ -25,7 +25,7 @@ demo: $(STAMP) ## real bills through Kafka, Faust and ClickHouse, in this termin
 	@$(BIN)/spendstream demo
 
 test: $(STAMP) ## all tests, also on the real Apache Kafka (needs Java 17+ and Maven)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(STAMP) ## style, types, pins, schemas, SQL, compose
 	@$(BIN)/ruff check .

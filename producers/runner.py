@@ -12,6 +12,7 @@ from producers.focus_export import FocusExport, ReadingReport
 from producers.publisher import Publisher
 from spendstream.admin import ensure_topics
 from spendstream.clock import SystemClock
+from spendstream.health import Progress, health_page
 from spendstream.settings import ConfigurationError, Settings
 
 log = logging.getLogger(__name__)
@@ -52,16 +53,25 @@ def run(settings: Settings, *, once: bool) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    progress = Progress("produce")
+    with health_page(progress, settings.health, settings.health.produce):
+        _read_when_due(settings, stop, progress)
+
+
+def _read_when_due(settings: Settings, stop: threading.Event, progress: Progress) -> None:
     publisher = Publisher(settings, SystemClock())
     due = {export.name: datetime.now(UTC) for export in settings.focus}
     while not stop.is_set():
         for export in settings.focus:
             if due[export.name] <= datetime.now(UTC):
+                progress.busy(True)
                 try:
                     log.info("%s", FocusExport(export, publisher).run_once())
                 except (ConfigurationError, OverlapError) as error:
                     log.error("%s cannot be read: %s", export.name, error)  # noqa: TRY400 - the text says all
                 due[export.name] = next_time(export.schedule, datetime.now(UTC))
+        progress.busy(False)
+        progress.moved()
         wait = (min(due.values()) - datetime.now(UTC)).total_seconds()
         stop.wait(max(0.0, wait))
 

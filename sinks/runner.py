@@ -34,7 +34,7 @@ from sinks.clickhouse import connect, insert
 from sinks.migrate import migrate
 from sinks.rows import Batch, rows_of
 from spendstream.admin import ensure_topics, kafka_client
-from spendstream.health import Progress
+from spendstream.health import Progress, health_page
 from spendstream.settings import ConfigurationError, Settings
 from spendstream.topics import AGGREGATES, CONTROLS, DEAD_LETTERS, PAID_REQUESTS, RUNS, STATEMENTS, USAGE
 
@@ -53,6 +53,13 @@ class Sink:
         The deployment.
     faults
         Called at each numbered point of the protocol, for tests.
+
+    Attributes
+    ----------
+    progress
+        For the health page.
+    rows, waited
+        Rows written, and how often ClickHouse did not answer.
     """
 
     def __init__(self, settings: Settings, faults: Callable[[str], None] = lambda _: None) -> None:
@@ -76,6 +83,7 @@ class Sink:
         )
         self.progress = Progress("sink")
         self.rows = 0
+        self.waited = 0
 
     def stop(self) -> None:
         """Finish the batch at hand, and return from `run`."""
@@ -169,6 +177,7 @@ class Sink:
                 action(self._client)
             except (OperationalError, ConfigurationError, OSError) as error:
                 self._client = None
+                self.waited += 1
                 log.warning("ClickHouse does not answer, trying again in %.1f s: %s", wait, str(error).splitlines()[0])
                 if self._stop.wait(wait * random.uniform(0.5, 1.5)):  # noqa: S311 - jitter, no secret
                     raise StoppedError("stopped while ClickHouse did not answer") from error
@@ -259,4 +268,5 @@ def run(settings: Settings) -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    sink.run()
+    with health_page(sink.progress, settings.health, settings.health.sink):
+        sink.run()

@@ -1,11 +1,13 @@
 """A service's health and metrics: `/healthz`, `/readyz`, `/metrics` on a port of its own."""
 
+import asyncio
 import hmac
 import ipaddress
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -98,6 +100,37 @@ def health_app(progress: Progress, settings: Health, registry: CollectorRegistry
     app = web.Application()
     app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics)])
     return app
+
+
+@contextmanager
+def health_page(progress: Progress, settings: Health, port: int) -> Iterator[None]:
+    """Serve the pages of a service that has no event loop, from a thread, and end the process when it stalls.
+
+    Raises
+    ------
+    ConfigurationError
+        When it would listen beyond loopback without a token, or the port is taken.
+    """
+    check_exposure(settings.host, settings.token, "health")
+    loop = asyncio.new_event_loop()
+    runner = web.AppRunner(health_app(progress, settings, CollectorRegistry()), access_log=None)
+    try:
+        loop.run_until_complete(runner.setup())
+        loop.run_until_complete(web.TCPSite(runner, settings.host, port).start())
+    except OSError as error:
+        raise ConfigurationError(f"port {port} of {settings.host} cannot be used for health: {error}") from None
+    thread = threading.Thread(target=loop.run_forever, name="health", daemon=True)
+    thread.start()
+    guard = StallGuard(progress, settings.stalled_seconds)
+    guard.start()
+    try:
+        yield
+    finally:
+        guard.stop()
+        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
 
 
 class StallGuard:

@@ -121,7 +121,8 @@ class Engine:
         if set("?&%#") & set(str(folder)):
             raise ValueError(f"The data folder's name must not hold any of ? & % #: {folder}")
         folder.mkdir(parents=True, exist_ok=True)
-        had_default = (folder / "metadata" / "default.sql").exists()
+        # An empty default database cannot be attached again (the engine lost its UUID), and need not be.
+        had_default = any((folder / "metadata" / "default").glob("*.sql"))
         self._address = f"{folder.resolve()}?config-file={_write_rights(folder)}"
         # The first connection holds the engine open while requests come and go.
         try:
