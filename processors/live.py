@@ -179,8 +179,10 @@ class LiveStep:
         self._states: dict[int, _PartitionState] = {}
         self._queue: asyncio.Queue[_Done] = asyncio.Queue(IN_FLIGHT)
         self.app = _make_app(settings, step)
-        raw: Any = faust.Schema(key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
-        self._table: Any = self.app.Table("state", partitions=self._names.shards, schema=raw, options=_ROCKSDB)
+        # The types decide how recovery reads the changelog: bytes, as they were written.
+        self._table: Any = self.app.Table(
+            "state", partitions=self._names.shards, key_type=bytes, value_type=bytes, options=_ROCKSDB
+        )
         for topic in step.inputs:
             source = self.app.topic(self._names.name(topic), key_type=bytes, value_type=bytes, value_serializer="raw")
             self.app.agent(source, name=f"{step.name}-{topic.name}", concurrency=1)(self._consume)

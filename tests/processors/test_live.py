@@ -141,6 +141,21 @@ def test_a_crash_at_any_point_loses_and_doubles_nothing(apache_kafka: Backend, t
     assert seen(settings).windows == expected().windows
 
 
+@pytest.mark.kafka
+def test_a_worker_that_lost_its_disk_recovers_its_state_from_kafka(apache_kafka: Backend, tmp_path):
+    settings = apache_kafka.settings(processing={"state_folder": tmp_path / "one", "session_seconds": 6})
+    first = [event for event in HISTORY if getattr(event, "reading", "") == "r1"]
+    publish(settings, first)
+    with Worker(settings) as worker:
+        worker.wait_for("r1")
+    publish(settings, HISTORY[len(first) :])
+    moved = settings.processing.model_copy(update={"state_folder": tmp_path / "two"})
+    with Worker(settings.model_copy(update={"processing": moved})) as worker:
+        worker.wait_for("r2")
+    assert seen(settings).days == expected().days
+    assert seen(settings).windows == expected().windows
+
+
 def test_poison_is_buried_and_the_rest_goes_on(embedded_kafka: Backend, tmp_path):
     settings = embedded_kafka.settings(processing={"state_folder": tmp_path, "session_seconds": 6})
     producer = Producer({"bootstrap.servers": settings.kafka.bootstrap})
