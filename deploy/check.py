@@ -55,9 +55,7 @@ def migrations() -> list[str]:
             problems.append(f"{path.name}: the next number is {number:04d}")
         for statement in Migration(number, path.name, path.read_text()).statements(ClickHouse()):
             try:
-                chdb.query(  # type: ignore[no-untyped-call]
-                    "SELECT formatQuery('" + statement.replace("\\", "\\\\").replace("'", "\\'") + "')"
-                )
+                chdb.query("SELECT formatQuery('" + statement.replace("\\", "\\\\").replace("'", "\\'") + "')")
             except RuntimeError as error:
                 problems.append(f"{path.name}: {str(error).splitlines()[0]}")
     return problems if paths else ["there are no migrations"]
