@@ -8,9 +8,9 @@ that `SPENDSTREAM_CONFIG` names (default `spendstream.toml` in the working folde
 import os
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -19,7 +19,6 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from spendstream.money import MoneyError, to_units
 from spendstream.topics import TopicNames
 
 
@@ -39,7 +38,7 @@ class Kafka(Section):
     bootstrap: str = Field("127.0.0.1:9092", description="bootstrap servers, comma-separated")
     prefix: str = Field("", description="put before every topic name and consumer group")
     shards: int = Field(4, ge=1, le=1024, description="partitions of a sharded topic; changes only with the epoch")
-    epoch: int = Field(1, ge=1, description="raised by `spendstream topics rebuild`")
+    epoch: int = Field(1, ge=1, description="a higher one begins with new topics, as another number of shards needs")
     replication: int = Field(1, ge=1, description="copies of each partition, for topics that are created")
     client: dict[str, str] = Field(
         default_factory=dict, description="further librdkafka settings, as security.protocol and sasl.*"
@@ -72,45 +71,6 @@ class ClickHouse(Section):
     history_days: int = Field(400, ge=1, description="how far back `as of` questions can be asked")
 
 
-class Payer(Section):
-    """A payer account whose bill is read."""
-
-    account: str = Field(description="account id of the payer")
-    role_arn: str | None = Field(None, description="role to assume for it; None: the credentials as they are")
-    external_id: SecretStr | None = Field(None, description="external id for the role")
-
-
-class Aws(Section):
-    """How AWS is reached. Credentials come from boto3's own chain and are never settings."""
-
-    endpoint_url: str | None = Field(None, description="another endpoint for every service, for a simulator")
-    payers: tuple[Payer, ...] = Field((), description="payer accounts; empty: the account of the credentials")
-    regions: tuple[str, ...] = Field(("us-east-1",), description="regions whose metrics are read")
-
-
-class CostExplorer(Section):
-    """Reading AWS Cost Explorer."""
-
-    enabled: bool = Field(False, description="read it")
-    schedule: str = Field("17 */8 * * *", description="cron expression, UTC")
-    window_days: int = Field(14, ge=1, le=90, description="days that are read again, because AWS restates them")
-    month_final_day: int = Field(6, ge=1, le=28, description="until this day, the whole last month is read again")
-    hourly: bool = Field(False, description="the account has hourly data (opt-in at AWS, last 14 days)")
-    net: bool = Field(False, description="use net unblended and net amortised cost")
-    views: tuple[str, ...] = Field((), description="tag keys and cost categories read apart: tag:team, category:unit")
-    controls_schedule: str = Field("41 5 * * *", description="when monthly, yearly and forecast answers are read")
-
-
-class CloudWatch(Section):
-    """Reading CloudWatch metrics."""
-
-    enabled: bool = Field(False, description="read it")
-    schedule: str = Field("*/5 * * * *", description="cron expression, UTC")
-    catalogue: Path | None = Field(None, description="own catalogue of metrics; None: producers/cloudwatch.yaml")
-    reread_minutes: int = Field(30, ge=0, description="points this young are read again, because late ones arrive")
-    max_metrics: int = Field(2_000, ge=1, description="metrics read at most, those of the costliest services first")
-
-
 class FocusExport(Section):
     """An export in the FinOps Open Cost and Usage Specification, of any cloud."""
 
@@ -127,25 +87,6 @@ class SourceOfRecord(Section):
     first_day: date | None = Field(None, description="charge days from this one on; None: all")
 
 
-def _amount(text: str) -> str:
-    try:
-        if to_units(text) < 0:
-            raise ValueError("a cap cannot be negative")
-    except MoneyError as error:
-        raise ValueError(str(error)) from error
-    return text
-
-
-_Dollars = Annotated[str, AfterValidator(_amount)]
-
-
-class Budget(Section):
-    """What asking AWS may cost, over Cost Explorer and CloudWatch together."""
-
-    usd_per_day: _Dollars = Field("1.00", description="cap a UTC day")
-    usd_per_month: _Dollars = Field("20.00", description="cap a UTC month")
-
-
 class Ledger(Section):
     """What the totals hold."""
 
@@ -156,7 +97,7 @@ class Ledger(Section):
 class Processing(Section):
     """The Faust workers."""
 
-    run: str = Field("live", description="run whose state this worker keeps; changed by `spendstream replay promote`")
+    run: str = Field("live", description="run whose state this worker keeps")
     steps: tuple[str, ...] = Field((), description="steps that this worker runs; empty: all")
     state_folder: Path = Field(Path(".local/state"), description="where state is kept on disk")
     session_seconds: float = Field(
@@ -179,13 +120,6 @@ class Api(Section):
     port: int = Field(8080, ge=0, le=65535, description="port; 0: a free one")
     token: SecretStr | None = Field(None, description="bearer token that callers must send")
     cache_seconds: float = Field(5.0, ge=0, description="how long an answer may be given again")
-
-
-class Recording(Section):
-    """Keeping source answers as they came."""
-
-    target: str | None = Field(None, description="folder or s3://bucket/prefix to keep answers in; None: not kept")
-    replay_from: str | None = Field(None, description="a recording to read instead of asking the sources")
 
 
 class Health(Section):
@@ -220,16 +154,11 @@ class Settings(BaseSettings):
     kafka: Kafka = Kafka()
     schema_registry: SchemaRegistry = SchemaRegistry()
     clickhouse: ClickHouse = ClickHouse()
-    aws: Aws = Aws()
-    cost_explorer: CostExplorer = CostExplorer()
-    cloudwatch: CloudWatch = CloudWatch()
     focus: tuple[FocusExport, ...] = ()
-    budget: Budget = Budget()
     ledger: Ledger = Ledger()
     processing: Processing = Processing()
     sink: Sink = Sink()
     api: Api = Api()
-    recording: Recording = Recording()
     health: Health = Health()
     log: Log = Log()
 
