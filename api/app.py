@@ -150,6 +150,9 @@ class Api:
         rows = await self._database.rows(asked.text, asked.values)
         more = len(rows) > query.limit
         rows = rows[: query.limit]
+        if more and query.format != "json":
+            # A file has no place for a cursor, and one that ends early must not pass for the whole.
+            raise Problem(400, "too many rows", f"more than {query.limit} rows: raise limit, or ask for less in a file")
         following = costs.cursor_of(rows[-1][:-1]) if more else None
         if query.granularity == "total":
             rows = [[query.first_day, *row[1:]] for row in rows]

@@ -119,6 +119,7 @@ async def test_csv_and_parquet_hold_the_same_figures(api):
         (f"/v1/costs?{MARCH}&cursor=zzz", "send next_cursor"),
         (f"/v1/costs?{MARCH}&limit=0", "limit: Input should be greater"),
         ("/v1/costs?from=2000-01-01&to=2026-01-01&group_by=resource", "shorten the period"),
+        (f"/v1/costs?{MARCH}&group_by=service&format=csv&limit=1", "raise limit"),
         ("/v1/rolling?windw=d7", "did you mean window?"),
         ("/v1/dimensions/servce/values", "did you mean service or source?"),
     ],
