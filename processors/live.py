@@ -4,7 +4,8 @@ What happens to every event, in this order; a crash anywhere means that it is re
 
 1. the step processes it; its writes are held back;
 2. its outputs are sent, and acknowledged by Kafka;
-3. its writes are sent to the table's changelog, and acknowledged by Kafka; meanwhile later events see them;
+3. its writes are sent to the table's changelog, behind a journal that lets the next start finish them when they are cut
+   (see `processors.live_state`), and acknowledged by Kafka; meanwhile later events see them;
 4. its writes reach the local store, with the changelog's offset;
 5. its offset may be committed.
 
@@ -14,20 +15,22 @@ that fails ends the process; nothing has been committed, and the next start read
 """
 
 import asyncio
-import json
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import faust
 from faust.types import TP
+from mode.utils.queues import FlowControlEvent
 
+from processors.live_state import PartitionState, Writes
 from processors.runner import StepFailedError, StepRunner
-from processors.step import Json, Output, Step
+from processors.step import Output, Step
 from schemas.codec import Codec, CodecError
 from schemas.dead_letters import dead_letter
 from schemas.events import Tick
@@ -60,90 +63,27 @@ def changelog_name(settings: Settings, step: Step) -> str:
     return f"{app_id(settings, step)}-state-changelog"
 
 
-class _PartitionState:
-    """The state of one partition: the table's local store, and above it the writes that are still under way."""
-
-    def __init__(self, store: Any, partition: int) -> None:  # noqa: ANN401 - a Faust store, untyped
-        self._store = store
-        self._partition = partition
-        self._under_way: dict[str, tuple[int, Json]] = {}
-        self._sequence = 0
-        self.writes: list[tuple[str, Json]] = []
-
-    def get(self, key: str) -> Json:
-        found = self._under_way.get(key)
-        if found is not None:
-            return found[1]
-        raw = self._database().get(key.encode())
-        return None if raw is None else json.loads(raw)
-
-    def put(self, key: str, value: Json) -> None:
-        self._under_way[key] = (self._sequence, value)
-        self.writes.append((key, value))
-
-    def delete(self, key: str) -> None:
-        self.put(key, None)
-
-    def scan(self, prefix: str) -> Iterator[tuple[str, Json]]:
-        raw_prefix = prefix.encode()
-        stored = {
-            key.decode(): json.loads(value)
-            for key, value in self._database().items()
-            if isinstance(key, bytes) and key.startswith(raw_prefix) and value
-        }
-        stored.update((key, value) for key, (_, value) in self._under_way.items() if key.startswith(prefix))
-        yield from ((key, value) for key, value in stored.items() if value is not None)
-
-    def take_writes(self) -> tuple[int, list[tuple[str, Json]]]:
-        """Return the writes since the last call, and their number; they stay under way until `settle`."""
-        taken, self.writes = (self._sequence, self.writes), []
-        self._sequence += 1
-        return taken
-
-    def settle(self, sequence: int, writes: Sequence[tuple[str, Json]], encoded: Sequence[bytes | None]) -> None:
-        """Let acknowledged writes reach the store."""
-        database = self._database()
-        for (key, _), value in zip(writes, encoded, strict=True):
-            if value is None:
-                database.pop(key.encode(), None)
-            else:
-                database[key.encode()] = value
-            if self._under_way.get(key, (None, None))[0] == sequence:
-                del self._under_way[key]
-
-    def _database(self) -> Any:  # noqa: ANN401 - a RocksDB of this partition, or the dictionary of the memory store
-        by_partition = getattr(self._store, "_db_for_partition", None)
-        return _Rocks(by_partition(self._partition)) if by_partition else self._store.data
-
-
-class _Rocks:
-    """A rocksdict database with the few verbs of a dictionary that the state needs."""
-
-    def __init__(self, database: Any) -> None:  # noqa: ANN401 - rocksdict is untyped
-        self._database = database
-
-    def get(self, key: bytes) -> bytes | None:
-        value: bytes | None = self._database.get(key)
-        return value
-
-    def items(self) -> Iterator[tuple[bytes, bytes]]:
-        yield from self._database.items()
-
-    def pop(self, key: bytes, _: None) -> None:
-        self._database.delete(key)
-
-    def __setitem__(self, key: bytes, value: bytes) -> None:
-        self._database.put(key, value)
-
-
 @dataclass(slots=True)
 class _Done:
+    """An event that was processed, and what has to be acknowledged before it may be forgotten."""
+
     event: Any
-    state: _PartitionState
-    sequence: int
-    writes: list[tuple[str, Json]]
-    encoded: list[bytes | None]
+    state: PartitionState
+    writes: Writes
     delivered: list[Awaitable[Any]]
+
+
+class _FlowControl(FlowControlEvent):
+    """Faust's flow control, which loses nothing when it is resumed twice.
+
+    Resuming clears the streams' buffers. After a recovery Faust resumes when the changelog begins to flow and once
+    more at the end; events that came in between would be dropped, and not be read again before the next rebalance.
+    """
+
+    def resume(self) -> None:
+        """Resume; buffers are cleared only when the flow was suspended."""
+        if not self.is_active():
+            super().resume()
 
 
 class LiveStep:
@@ -176,8 +116,11 @@ class LiveStep:
         self._on_fatal = on_fatal
         self._faults = faults
         self._runners: dict[int, StepRunner] = {}
-        self._states: dict[int, _PartitionState] = {}
+        self._states: dict[int, PartitionState] = {}
+        self._at_work = asyncio.Lock()
+        self._revoked = False
         self._queue: asyncio.Queue[_Done] = asyncio.Queue(IN_FLIGHT)
+        self._changelog = changelog_name(settings, step)
         self.app = _make_app(settings, step)
         # The types decide how recovery reads the changelog: bytes, as they were written.
         self._table: Any = self.app.Table(
@@ -186,7 +129,8 @@ class LiveStep:
         for topic in step.inputs:
             source = self.app.topic(self._names.name(topic), key_type=bytes, value_type=bytes, value_serializer="raw")
             self.app.agent(source, name=f"{step.name}-{topic.name}", concurrency=1)(self._consume)
-        self.app.on_partitions_revoked.connect(self._forget)
+        self.app.on_partitions_revoked.connect(self._let_go)
+        self.app.on_partitions_assigned.connect(self._take_up)
         self.app.task(self._settle_in_order)
         if step.tick_every is not None:
             self.app.timer(step.tick_every.total_seconds())(self._tick)
@@ -224,27 +168,32 @@ class LiveStep:
             await asyncio.Event().wait()
 
     async def _one(self, event: Any) -> None:  # noqa: ANN401 - a Faust event, untyped
-        partition = event.message.partition
-        runner, state = self._at(partition)
-        try:
-            outputs = runner.process(self._codec.decode(event.message.value))
-        except (CodecError, UnknownSchemaError, StepFailedError) as error:
-            await self._bury(event, error)
-            outputs = []
-        self._faults("processed")
-        if outputs:
-            await asyncio.gather(*[await self._send(output) for output in outputs])
-            self._faults("outputs acknowledged")
-        runner.release()
-        sequence, writes = state.take_writes()
-        encoded = [None if value is None else json.dumps(value).encode() for _, value in writes]
-        changelog = changelog_name(self._settings, self.step)
-        delivered = [
-            await self.app.producer.send(changelog, key.encode(), value, partition, None, None)
-            for (key, _), value in zip(writes, encoded, strict=True)
-        ]
+        async with self._at_work:
+            if self._revoked:
+                return  # it is read again after the rebalance, by whoever has the partition then
+            partition = event.message.partition
+            runner, state = await self._at(partition)
+            try:
+                outputs = runner.process(self._codec.decode(event.message.value))
+            except (CodecError, UnknownSchemaError, StepFailedError) as error:
+                await self._bury(event, error)
+                outputs = []
+            self._faults("processed")
+            if outputs:
+                await asyncio.gather(*[await self._send(output) for output in outputs])
+                self._faults("outputs acknowledged")
+            runner.release()
+            await self._keep(event, partition, state, state.take())
+
+    async def _keep(self, event: Any, partition: int, state: PartitionState, writes: Writes) -> None:  # noqa: ANN401
+        """Send writes to the changelog; the event, when there is one, is done once they are settled."""
+        delivered = []
+        for key, value in writes.records:
+            sent = await self.app.producer.send(self._changelog, key, value, partition, None, None)
+            self._faults("changelog record sent")
+            delivered.append(sent)
         self._faults("changelog sent")
-        await self._queue.put(_Done(event, state, sequence, writes, encoded, delivered))
+        await self._queue.put(_Done(event, state, writes, delivered))
 
     async def _settle_in_order(self) -> None:
         """Finish events in the order in which they were read."""
@@ -255,31 +204,41 @@ class LiveStep:
                 for future in done.delivered:
                     last = await future
                 self._faults("changelog acknowledged")
-                done.state.settle(done.sequence, done.writes, done.encoded)
+                done.state.settle(done.writes)
                 if last is not None:
-                    tp = TP(changelog_name(self._settings, self.step), last.partition)
-                    self._table.data.set_persisted_offset(tp, last.offset)
+                    self._table.data.set_persisted_offset(TP(self._changelog, last.partition), last.offset)
                 self._faults("state stored")
-                done.event.ack()
-                self.events += 1
-                self.moved_at = datetime.now(UTC)
+                if done.event is not None:
+                    done.event.ack()
+                    self.events += 1
+                    self.moved_at = datetime.now(UTC)
+                self._queue.task_done()
         except asyncio.CancelledError:
             raise
         except BaseException as error:
             self._on_fatal(error)
             raise
 
-    def _at(self, partition: int) -> tuple[StepRunner, _PartitionState]:
+    async def _at(self, partition: int) -> tuple[StepRunner, PartitionState]:
         runner = self._runners.get(partition)
         if runner is None:
-            state = self._states[partition] = _PartitionState(self._table.data, partition)
+            # Private, but there is no other way to one partition's database.
+            state = self._states[partition] = PartitionState(partial(self._table.data._db_for_partition, partition))  # noqa: SLF001
+            await self._keep(None, partition, state, state.finish_journal())
             runner = self._runners[partition] = StepRunner(self.step, partition, state)
         return runner, self._states[partition]
 
-    async def _forget(self, *_: Any, **__: Any) -> None:  # noqa: ANN401 - the signal's signature
-        """Another worker may get our partitions: open the step anew from what the store then holds."""
-        self._runners.clear()
-        self._states.clear()
+    async def _let_go(self, *_: Any, **__: Any) -> None:  # noqa: ANN401 - the signal's signature
+        """Settle what is under way: another worker may get our partitions."""
+        self._revoked = True
+        async with self._at_work:
+            await self._queue.join()
+            self._runners.clear()
+            self._states.clear()
+
+    async def _take_up(self, *_: Any, **__: Any) -> None:  # noqa: ANN401 - the signal's signature
+        """Go on with the partitions that are ours now; each step is opened anew from what the store holds."""
+        self._revoked = False
 
     async def _send(self, output: Output) -> Awaitable[Any]:
         value = self._codec.encode(output.event)
@@ -318,12 +277,11 @@ class LiveStep:
 def _make_app(settings: Settings, step: Step) -> faust.App:
     folder = Path(settings.processing.state_folder).absolute() / app_id(settings, step)
     folder.mkdir(parents=True, exist_ok=True)
-    store = "rocksdb://" if settings.processing.store == "rocksdb" else "memory://"
     brokers = ";".join(f"kafka://{address.strip()}" for address in settings.kafka.bootstrap.split(","))
-    return faust.App(
+    app = faust.App(
         app_id(settings, step),
         broker=brokers,
-        store=store,
+        store="rocksdb://",
         datadir=str(folder),
         key_serializer="raw",
         value_serializer="raw",
@@ -344,3 +302,5 @@ def _make_app(settings: Settings, step: Step) -> faust.App:
         stream_wait_empty=False,
         autodiscover=False,
     )
+    app.flow_control = _FlowControl()
+    return app

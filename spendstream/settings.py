@@ -103,7 +103,6 @@ class Processing(Section):
     session_seconds: float = Field(
         10, ge=6, le=300, description="after so long without a sign of life its work moves on"
     )
-    store: Literal["rocksdb", "memory"] = Field("rocksdb", description="`memory` rebuilds from Kafka at each start")
 
 
 class Sink(Section):

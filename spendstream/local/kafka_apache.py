@@ -287,4 +287,7 @@ def _answers(port: int) -> bool:
 
 def _cluster_id() -> str:
     """Return a new cluster id in Kafka's form: a UUID as 22 characters of URL-safe base 64."""
-    return urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    while True:
+        made = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        if not made.startswith("-"):  # it would be taken for an option
+            return made

@@ -1,6 +1,7 @@
 """A worker for tests: `crashing_worker.py SETTINGS [POINT:HIT]` ends itself at the HIT-th pass of a fault point."""
 
 import asyncio
+import logging
 import os
 import sys
 from collections import Counter
@@ -13,6 +14,7 @@ CRASHED = 9
 
 def main() -> None:
     """Run until terminated, or until the fault."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(process)d %(name)s %(levelname)s %(message)s")
     point, _, hit = sys.argv[2].partition(":")
     hits: Counter[str] = Counter()
 

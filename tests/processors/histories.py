@@ -3,7 +3,9 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+
+from hypothesis import strategies as st
 
 from processors.series import Series, shard_of
 from processors.step import Output
@@ -98,6 +100,32 @@ def partition_of(event: CostStatement) -> int:
 def closes(reading: str, **options: object) -> list[ReadingClosed]:
     """Return a close for every partition."""
     return [close(reading, partition, **options) for partition in range(SHARDS)]  # type: ignore[arg-type]
+
+
+REGIONS = st.sampled_from(["us-east-1", "eu-west-1", ""])
+LINES = st.lists(st.tuples(REGIONS, st.sampled_from(["A", "B/c=d", "C"]), st.integers(-5, 20)), max_size=4)
+
+
+@st.composite
+def a_history(draw: st.DrawFn) -> list[Event]:
+    """Statements with restatements, duplicates and old versions; readings that close, half close, or close twice."""
+    events: list[Event] = []
+    for reading in range(draw(st.integers(1, 5))):
+        for _ in range(draw(st.integers(0, 6))):
+            service = draw(st.sampled_from(["EC2", "S3", "A/B", "RDS"]))
+            version = draw(st.integers(1, 6))
+            account = draw(st.sampled_from(["1", "2"]))
+            day = DAY - timedelta(days=draw(st.integers(0, 3)))
+            known = {
+                (known.account, known.service, known.day, known.version): known
+                for known in events
+                if isinstance(known, CostStatement)
+            }
+            same = known.get((account, service, day, version))
+            lines = draw(LINES)
+            events.append(same or statement(service, version, lines, account=account, day=day, reading=str(reading)))
+        events += closes(str(reading))[: draw(st.sampled_from([0, 2, SHARDS, SHARDS]))]
+    return [*events, *closes("last")]
 
 
 class Announced:

@@ -2,7 +2,6 @@
 
 import json
 from datetime import date, timedelta
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -19,6 +18,7 @@ from tests.processors.histories import (
     SHARDS,
     UNIT,
     Announced,
+    a_history,
     close,
     closes,
     feed,
@@ -182,32 +182,6 @@ def test_two_sources_of_one_account_are_refused_until_a_setting_says_which_count
     chosen = chain(announced, record=Record((("payer", "focus.main", None),)))
     feed(chosen, [first, second, *closes("r1"), *closes("r2", source="focus.main")])
     assert announced.dollars("USD") == 6
-
-
-REGIONS = st.sampled_from(["us-east-1", "eu-west-1", ""])
-LINES = st.lists(st.tuples(REGIONS, st.sampled_from(["A", "B/c=d", "C"]), st.integers(-5, 20)), max_size=4)
-
-
-@st.composite
-def a_history(draw):
-    """Statements with restatements, duplicates and old versions; readings that close, half close, or close twice."""
-    events: list[Any] = []
-    for reading in range(draw(st.integers(1, 5))):
-        for _ in range(draw(st.integers(0, 6))):
-            service = draw(st.sampled_from(["EC2", "S3", "A/B", "RDS"]))
-            version = draw(st.integers(1, 6))
-            account = draw(st.sampled_from(["1", "2"]))
-            day = DAY - timedelta(days=draw(st.integers(0, 3)))
-            known = {
-                (s.account, s.service, s.day, s.version): s
-                for s in events
-                if hasattr(s, "lines") or hasattr(s, "service")
-            }
-            same = known.get((account, service, day, version))
-            lines = draw(LINES)
-            events.append(same or statement(service, version, lines, account=account, day=day, reading=str(reading)))
-        events += closes(str(reading))[: draw(st.sampled_from([0, 2, SHARDS, SHARDS]))]
-    return [*events, *closes("last")]
 
 
 @given(a_history())

@@ -21,7 +21,7 @@ from spendstream.settings import ConfigurationError
 from spendstream.settings import FocusExport as Options
 from spendstream.topics import DEAD_LETTERS, STATEMENTS
 from tests.processors.histories import Announced, partition_of
-from tests.processors.test_live import messages
+from tests.processors.workers import messages
 from tests.producers.test_focus_columns import ROW
 
 CODEC = Codec(RepositorySchemas())

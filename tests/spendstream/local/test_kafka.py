@@ -15,7 +15,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from spendstream.local.kafka import ApacheKafka, EmbeddedBroker, KafkaStartError
-from spendstream.local.kafka_apache import QUICK_START, free_port
+from spendstream.local.kafka_apache import QUICK_START, _cluster_id, free_port
 from spendstream.topics import MAX_MESSAGE_BYTES
 from tests.kafka_backends import Backend
 
@@ -242,3 +242,9 @@ def test_the_broker_ends_with_the_process_that_started_it(apache_kafka, tmp_path
     while not (tmp_path / "topics" / ".kafka_cleanshutdown").exists():
         assert time.monotonic() < deadline, "the broker still runs"
         time.sleep(0.1)
+
+
+def test_a_cluster_id_never_looks_like_an_option(monkeypatch):
+    ids = iter([uuid.UUID(bytes=b"\xf8" + bytes(15)), uuid.UUID(bytes=bytes(16))])
+    monkeypatch.setattr("spendstream.local.kafka_apache.uuid.uuid4", lambda: next(ids))
+    assert _cluster_id() == "A" * 22

@@ -1,0 +1,97 @@
+"""Workers in processes of their own, and what they left in Kafka, for tests of the live driver."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from schemas.codec import Codec
+from schemas.events import CostAggregate, Event
+from schemas.repository import RepositorySchemas
+from spendstream.settings import Settings
+from spendstream.topics import AGGREGATES, STATEMENTS, Topic
+from tests.processors.histories import partitioned
+
+CODEC = Codec(RepositorySchemas())
+
+
+def publish(settings: Settings, events: Sequence[Event]) -> None:
+    producer = Producer({"bootstrap.servers": settings.kafka.bootstrap, "acks": "all"})
+    name = settings.kafka.topics.name(STATEMENTS)
+    for partition, event in partitioned(events):
+        producer.produce(name, CODEC.encode(event), b"k", partition)
+    assert producer.flush(20) == 0
+
+
+def recorded(settings: Settings, topic: Topic) -> list[tuple[int, Event]]:
+    """Return all events of a topic with their partitions, in their order."""
+    return [(partition, CODEC.decode(value)) for partition, value in _values(settings, topic)]
+
+
+def messages(settings: Settings, topic: Topic) -> list[bytes]:
+    """Return all values of a topic, partition by partition."""
+    return [value for _, value in _values(settings, topic)]
+
+
+def _values(settings: Settings, topic: Topic) -> list[tuple[int, bytes]]:
+    consumer = Consumer(
+        {"bootstrap.servers": settings.kafka.bootstrap, "group.id": "test", "enable.auto.commit": False}
+    )
+    name = settings.kafka.topics.name(topic)
+    found = []
+    try:
+        for partition in range(settings.kafka.topics.partitions(topic)):
+            _, end = consumer.get_watermark_offsets(TopicPartition(name, partition), timeout=10)
+            consumer.assign([TopicPartition(name, partition, 0)])
+            offset = 0
+            while offset < end:
+                message = consumer.poll(5)
+                if message is not None and message.error() is None:
+                    found.append((partition, message.value() or b""))
+                    offset = (message.offset() or 0) + 1
+    finally:
+        consumer.close()
+    return found
+
+
+def aggregates(settings: Settings) -> list[CostAggregate]:
+    return [CODEC.decode(value) for value in messages(settings, AGGREGATES)]  # type: ignore[misc]
+
+
+class Worker:
+    """Both steps in a process of their own, which `crash` (a fault point and its hit) ends as `kill -9` would."""
+
+    def __init__(self, settings: Settings, crash: str = "") -> None:
+        self.settings = settings
+        command = [
+            sys.executable,
+            "-m",
+            "tests.processors.crashing_worker",
+            settings.model_dump_json(include={"kafka", "processing"}),
+            crash,
+        ]
+        self.process = subprocess.Popen(command, cwd=Path(__file__).parents[2])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.terminate()
+        self.process.wait(30)
+
+    def wait_for(self, reading: str) -> None:
+        deadline = time.monotonic() + 90
+        while not announced(self.settings, reading):
+            assert self.process.poll() is None, "the worker ended"
+            assert time.monotonic() < deadline, "the reading was not announced"
+            time.sleep(0.3)
+
+
+def announced(settings: Settings, reading: str) -> bool:
+    return len({event.part for event in aggregates(settings) if event.reading == reading}) > 0 and (
+        sum(event.reading == reading for event in aggregates(settings)) >= settings.kafka.shards
+    )
