@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 
 from producers.focus_columns import RowError, missing_columns, parse_row
 from producers.publisher import Coverage, Publisher, Reading
+from producers.source import ReadingReport
 from producers.statement import Line, Scope
 from schemas.dead_letters import dead_letter
 from spendstream.settings import ConfigurationError
@@ -33,18 +34,6 @@ from spendstream.settings import FocusExport as Options
 _BUCKETS = 128
 _ENDINGS = (".csv", ".csv.gz", ".parquet")
 _Book = tuple[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class ReadingReport:
-    """What one run of a source did."""
-
-    source: str
-    readings: int
-    statements: int
-    lines: int
-    dead_letters: int
-    seconds: float
 
 
 @dataclass(slots=True)
@@ -68,9 +57,14 @@ class FocusExport:
     """
 
     def __init__(self, options: Options, publisher: Publisher) -> None:
-        self.source = f"focus.{options.name}"
+        self.name = self.source = f"focus.{options.name}"
+        self.schedule = options.schedule
         self._options = options
         self._publisher = publisher
+
+    def last_run(self) -> datetime | None:
+        """Return None: reading an export costs nothing."""
+        return None
 
     def run_once(self) -> ReadingReport:
         """Read the whole export, publish what changed, close the readings.

@@ -13,12 +13,12 @@ A delivery that fails ends the reading with an error before its close.
 
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
+from confluent_kafka import KafkaError, Message, Producer
 
 from processors.ledger import OverlapError, Record
 from processors.series import shard_of
@@ -29,6 +29,7 @@ from schemas.registry import schema_source
 from spendstream.admin import kafka_client
 from spendstream.clock import Clock, day_number, to_millis
 from spendstream.money import from_units
+from spendstream.read_back import read_back
 from spendstream.settings import Settings
 from spendstream.topics import DEAD_LETTERS, HEADS, MAX_MESSAGE_BYTES, STATEMENTS, Topic
 
@@ -76,6 +77,8 @@ class Publisher:
 
     Attributes
     ----------
+    codec
+        Encodes and decodes its events.
     heads
         What was published last, by the scope's key.
     """
@@ -84,7 +87,7 @@ class Publisher:
         self.settings = settings
         self.clock = clock
         self.faults = faults
-        self._codec = Codec(schema_source(settings))
+        self.codec = Codec(schema_source(settings))
         self._producer = Producer(
             {
                 **kafka_client(settings),
@@ -97,7 +100,11 @@ class Publisher:
         )
         self._failure: str | None = None
         self._acknowledged: list[Callable[[], None]] = []
-        self.heads = {_scope_of(head).key: head for head in self._read_heads()}
+        self.heads: dict[str, CostHead] = {}
+        for raw in read_back(settings, HEADS):
+            head = self.codec.decode(raw)
+            if isinstance(head, CostHead):
+                self.heads[scope_of(head).key] = head
 
     def open(self, coverage: Coverage) -> "Reading":
         """Begin a reading.
@@ -125,7 +132,7 @@ class Publisher:
             elif then is not None:
                 self._acknowledged.append(then)
 
-        value = self._codec.encode(event)
+        value = self.codec.encode(event)
         while True:
             try:
                 self._producer.produce(self.topic(topic), value, key.encode(), partition, on_delivery=done)
@@ -173,33 +180,6 @@ class Publisher:
                     f"{coverage.source} is refused, because two sources are never added up: say in ledger.of_record "
                     "which one is of record"
                 )
-
-    def _read_heads(self) -> Iterable[CostHead]:
-        consumer = Consumer(
-            {
-                **kafka_client(self.settings),
-                "group.id": f"{self.settings.kafka.prefix}spendstream-heads",
-                "enable.auto.commit": False,
-                "enable.partition.eof": True,
-                "auto.offset.reset": "earliest",
-            }
-        )
-        name = self.topic(HEADS)
-        partitions = self.settings.kafka.topics.partitions(HEADS)
-        try:
-            consumer.assign([TopicPartition(name, partition, 0) for partition in range(partitions)])
-            ended: set[int] = set()
-            while len(ended) < partitions:
-                for message in consumer.consume(1000, 1.0):
-                    error = message.error()
-                    if error is None:
-                        yield self._codec.decode(message.value() or b"")  # type: ignore[misc]
-                    elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
-                        ended.add(message.partition() or 0)
-                    else:
-                        raise DeliveryError(f"{name} cannot be read: {error.str()}")
-        finally:
-            consumer.close()
 
 
 class Reading:
@@ -266,7 +246,7 @@ class Reading:
 
     def mention_unchanged(self, head: CostHead) -> None:
         """Count a scope that a cheap request found unchanged, by what was published of it."""
-        self._mentioned.add(_scope_of(head).key)
+        self._mentioned.add(scope_of(head).key)
         sums = self._sums.setdefault(head.currency, Counter())
         sums["lines"] += head.lines
         sums["billed"] += int(head.billed.scaleb(18))
@@ -313,7 +293,7 @@ class Reading:
         return known is not None and source_time is not None and to_millis(source_time) < known.version
 
     def _empty(self, head: CostHead) -> None:
-        scope = _scope_of(head)
+        scope = scope_of(head)
         said = Said(
             version=max(to_millis(self.opened_at), head.version + 1),
             reading=self.id,
@@ -345,7 +325,8 @@ class Reading:
         return {**coverage, "billing_periods": [day_number(day) for day in self.coverage.billing_periods]}
 
 
-def _scope_of(head: CostHead) -> Scope:
+def scope_of(head: CostHead) -> Scope:
+    """Return the scope that a head is about."""
     return Scope(**{f.name: getattr(head, f.name) for f in fields(Scope)})
 
 

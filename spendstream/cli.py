@@ -76,18 +76,19 @@ def up() -> None:
 
 
 def _services(settings: Settings) -> list[str]:
-    return ["process", "sink", "api", *(["produce"] if settings.focus else [])]
+    return ["process", "sink", "api", *(["produce"] if settings.focus or settings.cost_explorer.enabled else [])]
 
 
 @app.command()
 @_plainly
 def produce(
     once: Annotated[bool, typer.Option("--once", help="Read every source once, and stop.")] = False,
+    source: Annotated[str | None, typer.Option(help="With --once: read this source only.")] = None,
 ) -> None:
     """Read the sources on their schedules, and publish what changed."""
     from producers.runner import run  # noqa: PLC0415 - keeps other commands quick
 
-    run(_service("produce"), once=once)
+    run(_service("produce"), once=once, only=source)
 
 
 @app.command()

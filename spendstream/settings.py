@@ -8,9 +8,9 @@ that `SPENDSTREAM_CONFIG` names (default `spendstream.toml` in the working folde
 import os
 from datetime import date
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -19,6 +19,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from spendstream.money import MoneyError, to_units
 from spendstream.topics import TopicNames
 
 
@@ -71,6 +72,34 @@ class ClickHouse(Section):
     history_days: int = Field(400, ge=1, description="how far back `as of` questions can be asked")
 
 
+class Payer(Section):
+    """A payer account whose bill is read."""
+
+    account: str = Field(description="account id of the payer")
+    role_arn: str | None = Field(None, description="role to assume for it; None: the credentials as they are")
+    external_id: SecretStr | None = Field(None, description="external id for the role")
+
+
+class Aws(Section):
+    """How AWS is reached. Credentials come from boto3's own chain and are never settings."""
+
+    endpoint_url: str | None = Field(None, description="another endpoint for every service, for a simulator")
+    payers: tuple[Payer, ...] = Field((), description="payer accounts; empty: the account of the credentials")
+
+
+class CostExplorer(Section):
+    """Reading AWS Cost Explorer."""
+
+    enabled: bool = Field(False, description="read it")
+    schedule: str = Field("17 */8 * * *", description="cron expression, UTC")
+    window_days: int = Field(14, ge=1, le=90, description="days that are read again, because AWS restates them")
+    month_final_day: int = Field(6, ge=1, le=28, description="until this day, the whole last month is read again")
+    settled_hours: int = Field(24, ge=0, description="a day counts as closed so long after its end")
+    hourly: bool = Field(False, description="the account has hourly data (opt-in at AWS, last 14 days)")
+    net: bool = Field(False, description="use net unblended and net amortised cost")
+    detail_share: float = Field(0.8, gt=0, le=1, description="share of the polling budget that detail may use")
+
+
 class FocusExport(Section):
     """An export in the FinOps Open Cost and Usage Specification, of any cloud."""
 
@@ -85,6 +114,25 @@ class SourceOfRecord(Section):
     billing_account: str = Field(description="FOCUS BillingAccountId")
     source: str = Field(description="as cost_explorer or focus.NAME")
     first_day: date | None = Field(None, description="charge days from this one on; None: all")
+
+
+def _amount(text: str) -> str:
+    try:
+        if to_units(text) < 0:
+            raise ValueError("a cap cannot be negative")
+    except MoneyError as error:
+        raise ValueError(str(error)) from error
+    return text
+
+
+_Dollars = Annotated[str, AfterValidator(_amount)]
+
+
+class Budget(Section):
+    """What asking AWS may cost, over Cost Explorer and CloudWatch together."""
+
+    usd_per_day: _Dollars = Field("1.00", description="cap a UTC day")
+    usd_per_month: _Dollars = Field("20.00", description="cap a UTC month")
 
 
 class Ledger(Section):
@@ -153,6 +201,9 @@ class Settings(BaseSettings):
     kafka: Kafka = Kafka()
     schema_registry: SchemaRegistry = SchemaRegistry()
     clickhouse: ClickHouse = ClickHouse()
+    aws: Aws = Aws()
+    cost_explorer: CostExplorer = CostExplorer()
+    budget: Budget = Budget()
     focus: tuple[FocusExport, ...] = ()
     ledger: Ledger = Ledger()
     processing: Processing = Processing()

@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from importlib.resources import as_file, files
 from typing import Any
 from urllib.parse import urlencode
@@ -15,11 +16,15 @@ from rich.table import Table
 
 from producers.runner import read_once
 from sinks.migrate import migrate
+from spendstream.local.simulator import Organisation, SimulatedAWS, SimulatedClock
 from spendstream.local.stack import LocalStack, touch_topics
 from spendstream.settings import load
 from spendstream.supervise import Services
 from spendstream.verify import verify
 
+#: Billing account of the simulated organisation.
+SIMULATED_PAYER = "100000000000"
+SIMULATED_SEED = 7
 _PATIENCE_SECONDS = 120
 
 
@@ -28,17 +33,20 @@ def run(*, once: bool, as_json: bool) -> int:
     console = Console(stderr=as_json)
     began = time.monotonic()
     bills = files("spendstream.local") / "data" / "focus" / "focus_sample.csv"
-    with as_file(bills) as path, LocalStack() as stack:
+    with as_file(bills) as path, LocalStack() as stack, _simulated_aws(moving=not once) as aws:
         exports = [{"name": "sample", "path": str(path)}]
-        os.environ.update(stack.environment, SPENDSTREAM_FOCUS=json.dumps(exports))
+        os.environ.update(stack.environment, SPENDSTREAM_FOCUS=json.dumps(exports), **_simulated_settings(aws))
         settings = load()
         touch_topics(settings)
         migrate(settings.clickhouse)
         console.print("[dim]Kafka and ClickHouse are up; starting the services …[/dim]")
         with Services(["process", "sink", "api"], {}, None) as services:
             reports = read_once(settings)
-            lines = sum(report.lines for report in reports)
-            console.print(f"[dim]{lines} lines of real bills of AWS, Microsoft and Oracle are in Kafka …[/dim]")
+            bills_read, simulated = reports
+            console.print(
+                f"[dim]{bills_read.lines} lines of real bills of AWS, Microsoft and Oracle, and {simulated.lines} of "
+                "the simulated organisation's Cost Explorer, are in Kafka …[/dim]"
+            )
             report = _until(services, lambda: _agreed(settings))
             address = f"http://127.0.0.1:{settings.api.port}"
             answer = _until(services, lambda: _ask(address, group_by="provider,service", granularity="total"))
@@ -46,13 +54,30 @@ def run(*, once: bool, as_json: bool) -> int:
             freshness = json.load(urlopen(f"{address}/v1/freshness", timeout=10))  # noqa: S310 - our own address
             seconds = round(time.monotonic() - began, 1)
             if as_json:
-                _print_json(answer, reports, report, seconds)
+                _print_json(answer, reports, report, seconds, aws.clock.now())
             else:
                 _show(console, answer, accounts, freshness, address, seconds)
                 if not once:
                     console.print("ctrl-C ends it")
                     _wait()
     return 0
+
+
+def _simulated_aws(*, moving: bool) -> SimulatedAWS:
+    """An AWS that begins at the real time, so that its bill reaches until today."""
+    return SimulatedAWS(Organisation(seed=SIMULATED_SEED), SimulatedClock(datetime.now(UTC), speed=1 if moving else 0))
+
+
+def _simulated_settings(aws: SimulatedAWS) -> dict[str, str]:
+    return {
+        "SPENDSTREAM_AWS__ENDPOINT_URL": aws.url,
+        "SPENDSTREAM_AWS__PAYERS": json.dumps([{"account": SIMULATED_PAYER}]),
+        "SPENDSTREAM_COST_EXPLORER__ENABLED": "true",
+        "SPENDSTREAM_BUDGET__USD_PER_DAY": "5",
+        # The simulator takes any credentials; real ones must not reach it.
+        "AWS_ACCESS_KEY_ID": "simulated",
+        "AWS_SECRET_ACCESS_KEY": "simulated",
+    }
 
 
 def _agreed(settings: Any) -> Any:  # noqa: ANN401 - a report, or None while something is under way
@@ -80,7 +105,7 @@ def _until(services: Services, done: Callable[[], Any]) -> Any:  # noqa: ANN401 
     raise OSError(f"the figures did not arrive within {_PATIENCE_SECONDS} s")
 
 
-def _print_json(answer: Any, reports: list[Any], report: Any, seconds: float) -> None:  # noqa: ANN401 - JSON
+def _print_json(answer: Any, reports: list[Any], report: Any, seconds: float, at: datetime) -> None:  # noqa: ANN401 - JSON
     totals: dict[str, dict[str, str]] = {}
     for row in answer["rows"]:
         totals.setdefault(row["provider"], {})[row["service"]] = row["cost"]
@@ -91,6 +116,7 @@ def _print_json(answer: Any, reports: list[Any], report: Any, seconds: float) ->
         "lines": report.lines,
         "readings": sum(one.readings for one in reports),
         "dead_letters": sum(one.dead_letters for one in reports),
+        "simulated_at": at.isoformat(),
         "seconds": seconds,
     }
     sys.stdout.write(json.dumps(document, indent=2) + "\n")

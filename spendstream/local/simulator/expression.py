@@ -14,6 +14,7 @@ DIMENSIONS = {
     "USAGE_TYPE": "usage_type",
     "OPERATION": "operation",
     "RECORD_TYPE": "record_type",
+    "BILLING_ENTITY": "billing_entity",
 }
 
 

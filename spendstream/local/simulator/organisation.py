@@ -62,6 +62,7 @@ class Series:
     tags: tuple[tuple[str, str], ...]
     mean: int
     by_hour: bool
+    billing_entity: str = "AWS"
 
 
 @dataclass(frozen=True)

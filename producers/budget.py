@@ -1,0 +1,116 @@
+"""The polling budget: one cap over everything that asking AWS costs, which holds across a restart.
+
+Every paid request is an event before it is made; a call that failed is free, and a second event of the same id says so.
+At start all events of the month are read back.
+"""
+
+import threading
+import uuid
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from producers.publisher import Publisher
+from schemas.events import PaidRequest
+from spendstream.money import from_units, to_units
+from spendstream.read_back import read_back
+from spendstream.settings import Budget as Options
+from spendstream.topics import PAID_REQUESTS
+
+
+class BudgetExceededError(RuntimeError):
+    """A request would go beyond a cap; it was not made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """What a paid request is for; names as in the event's schema."""
+
+    api: str
+    billing_account: str
+    purpose: str
+    reading: str | None = None
+
+
+class Budget:
+    """What was spent this UTC day and month, and whether a request may be made.
+
+    Parameters
+    ----------
+    options
+        The caps.
+    publisher
+        Where events go; its clock says which day it is.
+    """
+
+    def __init__(self, options: Options, publisher: Publisher) -> None:
+        self._options = options
+        self._publisher = publisher
+        self._lock = threading.Lock()
+        self._paid: dict[str, tuple[datetime, int]] = {}
+        self._last: dict[tuple[str, str, str], datetime] = {}
+        for raw in read_back(publisher.settings, PAID_REQUESTS):
+            event = publisher.codec.decode(raw)
+            if isinstance(event, PaidRequest):
+                self._paid[event.id] = (event.at, to_units(event.cost))
+                self._last[event.api, event.billing_account, event.purpose] = event.at
+
+    def spent(self, now: datetime) -> tuple[int, int]:
+        """Return what was spent in the UTC day and month of `now`, in 10⁻¹⁸ dollars."""
+        month = [(at, cost) for at, cost in self._paid.values() if (at.year, at.month) == (now.year, now.month)]
+        return sum(cost for at, cost in month if at.date() == now.date()), sum(cost for _, cost in month)
+
+    def last(self, purpose: Purpose) -> datetime | None:
+        """Return when a request was made last for such a purpose."""
+        return self._last.get((purpose.api, purpose.billing_account, purpose.purpose))
+
+    def pay(self, purpose: Purpose, detail: str, cost: int, *, share: float = 1.0) -> PaidRequest:
+        """Count a request that is about to be made.
+
+        Parameters
+        ----------
+        purpose, detail
+            What it is for, and what it asks.
+        cost
+            In 10⁻¹⁸ dollars.
+        share
+            The share of the caps that it may use: what can wait leaves the rest to what cannot.
+
+        Raises
+        ------
+        BudgetExceededError
+            When it would go beyond a cap.
+        """
+        now = self._publisher.clock.now()
+        with self._lock:
+            spent = self.spent(now)
+            for name, have, cap in zip(
+                ("day", "month"), spent, (self._options.usd_per_day, self._options.usd_per_month), strict=True
+            ):
+                if have + cost > to_units(cap) * share:
+                    raise BudgetExceededError(
+                        f"{from_units(have).normalize():f} of {cap} USD of this {name}'s polling budget are spent, and "
+                        f"{purpose.purpose} may use {share:.0%} of it: it waits until the next {name}, or raise "
+                        f"budget.usd_per_{name}"
+                    )
+            event = PaidRequest(
+                id=uuid.uuid4().hex,
+                at=now,
+                api=purpose.api,
+                billing_account=purpose.billing_account,
+                purpose=purpose.purpose,
+                detail=detail,
+                cost=from_units(cost),
+                outcome="ok",
+                reading=purpose.reading,
+            )
+            self._paid[event.id] = (now, cost)
+            self._last[event.api, event.billing_account, event.purpose] = now
+        self._publisher.send(PAID_REQUESTS, 0, event.id, event)
+        self._publisher.flush()
+        return event
+
+    def failed(self, request: PaidRequest) -> None:
+        """Take back what a failed call did not cost."""
+        with self._lock:
+            self._paid[request.id] = (request.at, 0)
+        self._publisher.send(PAID_REQUESTS, 0, request.id, replace(request, cost=from_units(0), outcome="failed"))

@@ -1,0 +1,54 @@
+"""What a source is to the rest of the system. A new source is one file with one class of this shape."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+
+class SourceError(RuntimeError):
+    """A source could not be read; the text says what is wrong and what to do. Nothing was announced."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingReport:
+    """What one run of a source did.
+
+    `statements` went out, of `lines` lines that were read; `dead_letters` rows could not be taken; `left_out` scopes
+    were published without detail, because the polling budget did not allow it.
+    """
+
+    source: str
+    readings: int
+    statements: int
+    lines: int
+    dead_letters: int
+    seconds: float
+    left_out: int = 0
+
+
+class Source(Protocol):
+    """Something that can be read, again and again."""
+
+    @property
+    def name(self) -> str:
+        """Name for logs and on the command line, unique among the sources."""
+        ...
+
+    @property
+    def schedule(self) -> str:
+        """When it is due: a cron expression, UTC."""
+        ...
+
+    def last_run(self) -> datetime | None:
+        """Return when it was read last, as far as that is known; None: it may be read at any start."""
+        ...
+
+    def run_once(self) -> ReadingReport:
+        """Read it whole, publish what changed, close the readings.
+
+        Raises
+        ------
+        SourceError, spendstream.settings.ConfigurationError
+            When it cannot be read.
+        """
+        ...

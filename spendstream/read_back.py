@@ -1,0 +1,45 @@
+"""Reading a whole topic back at the start of a process: what was published, what was spent."""
+
+from collections.abc import Iterator
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from spendstream.admin import kafka_client
+from spendstream.settings import Settings
+from spendstream.topics import Topic
+
+
+def read_back(settings: Settings, topic: Topic) -> Iterator[bytes]:
+    """Yield the values of all messages that are in `topic` now, partition by partition in their order.
+
+    Raises
+    ------
+    KafkaException
+        When a partition cannot be read.
+    """
+    consumer = Consumer(
+        {
+            **kafka_client(settings),
+            "group.id": f"{settings.kafka.prefix}spendstream-read-back",
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "fetch.wait.max.ms": 20,
+            "auto.offset.reset": "earliest",
+        }
+    )
+    name = settings.kafka.topics.name(topic)
+    partitions = settings.kafka.topics.partitions(topic)
+    try:
+        consumer.assign([TopicPartition(name, partition, 0) for partition in range(partitions)])
+        ended: set[int] = set()
+        while len(ended) < partitions:
+            for message in consumer.consume(1000, 0.1):
+                error = message.error()
+                if error is None:
+                    yield message.value() or b""
+                elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
+                    ended.add(message.partition() or 0)
+                else:
+                    raise KafkaException(error)
+    finally:
+        consumer.close()
