@@ -17,7 +17,8 @@ BILLS = Path(__file__).parents[1] / "spendstream" / "local" / "data" / "focus" /
 
 def sum_of_the_organisation(at: datetime) -> dict[str, Decimal]:
     """The bill that the simulated AWS tells at a time, from its model alone, over the days that are read."""
-    model, totals = Organisation(seed=SIMULATED_SEED), defaultdict(Decimal)
+    model = Organisation(seed=SIMULATED_SEED)
+    totals: dict[str, Decimal] = defaultdict(Decimal)
     first = at.date() - timedelta(days=13)
     if at.day <= 6:
         first = min(first, (at.date().replace(day=1) - timedelta(days=1)).replace(day=1))
