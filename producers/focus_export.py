@@ -91,11 +91,11 @@ class FocusExport:
                     lines += 1
                     _span(found, scope)
                     buckets.add(scope, line, account_name)
-            readings = {book: self._open(book, span) for book, span in sorted(found.items())}
+            readings = {book: self._open(book, span, newest) for book, span in sorted(found.items())}
             for scope, some, account_name in buckets.scopes():
                 reading = readings[scope.provider, scope.billing_account]
                 statements += reading.publish(
-                    scope, some, source_time=newest, account_name=account_name, estimated=_may_change(scope, newest)
+                    scope, some, account_name=account_name, estimated=_may_change(scope, newest)
                 )
             for book, reading in readings.items():
                 final = [period for period in found[book].periods if not _period_open(period, newest)]
@@ -104,12 +104,13 @@ class FocusExport:
         seconds = round(time.monotonic() - began, 3)
         return ReadingReport(self.source, len(readings), statements, lines, letters, seconds)
 
-    def _open(self, book: _Book, span: _Found) -> Reading:
+    def _open(self, book: _Book, span: _Found, source_time: datetime) -> Reading:
         provider, account = book
         periods = tuple(sorted(span.periods))
         return self._publisher.open(
             # A corrected bill may drop a day at either end: everything of its billing periods is covered.
-            Coverage(self.source, provider, account, date(1970, 1, 1), date(2199, 12, 31), periods)
+            Coverage(self.source, provider, account, date(1970, 1, 1), date(2199, 12, 31), periods),
+            source_time,
         )
 
     def _bury(self, name: str, number: int, row: dict[str, Any], error: RowError) -> None:

@@ -106,8 +106,8 @@ class Publisher:
             if isinstance(head, CostHead):
                 self.heads[scope_of(head).key] = head
 
-    def open(self, coverage: Coverage) -> "Reading":
-        """Begin a reading.
+    def open(self, coverage: Coverage, source_time: datetime | None = None) -> "Reading":
+        """Begin a reading of what the source says; `source_time` is its own time, where it has one.
 
         Raises
         ------
@@ -115,7 +115,7 @@ class Publisher:
             When another source tells of the same billing account, and no setting says which is of record.
         """
         self._check_overlap(coverage)
-        return Reading(self, coverage)
+        return Reading(self, coverage, source_time)
 
     def bury(self, letter: DeadLetter) -> None:
         """Send what could not be read to `dead.letters`."""
@@ -185,10 +185,11 @@ class Publisher:
 class Reading:
     """One reading under way; see the module's docstring for the order of things."""
 
-    def __init__(self, publisher: Publisher, coverage: Coverage) -> None:
+    def __init__(self, publisher: Publisher, coverage: Coverage, source_time: datetime | None) -> None:
         self._publisher = publisher
         self._shards = publisher.settings.kafka.shards
         self.coverage = coverage
+        self.source_time = source_time
         self.opened_at = publisher.clock.now()
         self.id = f"{to_millis(self.opened_at):x}-{uuid.uuid4().hex[:8]}"
         self.published = 0
@@ -204,39 +205,35 @@ class Reading:
         scope: Scope,
         lines: Sequence[Line],
         *,
-        source_time: datetime | None = None,
         fingerprint: str = "",
         estimated: bool = False,
         reconciled: bool = True,
         account_name: str | None = None,
     ) -> bool:
-        """Publish a scope's statement, unless it is as published before; return whether it went out."""
-        self.mention(scope, lines)
+        """Publish a scope's statement, unless it is as published before; return whether it went out.
+
+        What is older than the newest published word of the same source never wins, whenever it is read.
+        """
         known = self._publisher.heads.get(scope.key)
+        if known is not None and self._is_old(known):
+            self.mention_unchanged(known)
+            return False
+        self._mention(scope, lines)
         content = content_hash(lines)
         same = known is not None and (known.content, known.estimated, known.fingerprint) == (
             content,
             estimated,
             fingerprint,
         )
-        if same or self._is_old(known, source_time):
+        if same:
             return False
-        own = to_millis(source_time if source_time is not None else self.opened_at)
-        said = Said(
-            version=max(own, 0 if known is None else known.version + 1),
-            reading=self.id,
-            read_at=self.opened_at,
-            source_time=source_time,
-            estimated=estimated,
-            reconciled=reconciled,
-            account_name=account_name,
-        )
+        said = self._said(known, estimated=estimated, reconciled=reconciled, account_name=account_name)
         statements = fold(scope, lines, said)
         head = _head(scope, lines, said, len(statements), content, fingerprint)
         self._send(scope, statements, head)
         return True
 
-    def mention(self, scope: Scope, lines: Sequence[Line]) -> None:
+    def _mention(self, scope: Scope, lines: Sequence[Line]) -> None:
         """Count a scope as one that the source still tells of, and its lines into the control total."""
         self._mentioned.add(scope.key)
         sums = self._sums.setdefault(scope.currency, Counter())
@@ -256,7 +253,11 @@ class Reading:
         """Publish the empty statements, wait for Kafka, and announce the close in every partition."""
         publisher = self._publisher
         for key, head in list(publisher.heads.items()):
-            if head.lines and key not in self._mentioned and self.coverage.holds(head):
+            if key in self._mentioned or not self.coverage.holds(head):
+                continue
+            if self._is_old(head):
+                self.mention_unchanged(head)
+            elif head.lines:
                 self._empty(head)
         publisher.flush()
         publisher.faults("statements and heads acknowledged")
@@ -288,18 +289,23 @@ class Reading:
         publisher.flush()
         return close
 
-    def _is_old(self, known: CostHead | None, source_time: datetime | None) -> bool:
-        """An export older than the newest known one never wins, whenever it is read."""
-        return known is not None and source_time is not None and to_millis(source_time) < known.version
+    def _is_old(self, known: CostHead) -> bool:
+        return self.source_time is not None and known.source_time is not None and self.source_time < known.source_time
+
+    def _said(self, known: CostHead | None, **said: Any) -> Said:  # noqa: ANN401 - further fields of it
+        """Return what a statement of this reading says of itself: a version above the last, and above all its times."""
+        own = to_millis(self.opened_at if self.source_time is None else self.source_time)
+        return Said(
+            version=max(own, 0 if known is None else known.version + 1),
+            reading=self.id,
+            read_at=self.opened_at,
+            source_time=self.source_time,
+            **said,
+        )
 
     def _empty(self, head: CostHead) -> None:
         scope = scope_of(head)
-        said = Said(
-            version=max(to_millis(self.opened_at), head.version + 1),
-            reading=self.id,
-            read_at=self.opened_at,
-            estimated=head.estimated,
-        )
+        said = self._said(head, estimated=head.estimated)
         self._send(scope, fold(scope, (), said), _head(scope, (), said, 1, content_hash(()), ""))
 
     def _send(self, scope: Scope, statements: Sequence[CostStatement], head: CostHead) -> None:
@@ -340,6 +346,7 @@ def _head(scope: Scope, lines: Sequence[Line], said: Said, parts: int, content: 
         fingerprint=fingerprint,
         estimated=said.estimated,
         reading=said.reading,
+        source_time=said.source_time,
         billed=from_units(sum(line.billed for line in lines)),
         effective=from_units(sum(line.effective for line in lines)),
     )

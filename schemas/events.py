@@ -202,6 +202,8 @@ class CostHead:
     """As in the statement."""
     reading: str
     """Id of the reading that published it."""
+    source_time: datetime | None = None
+    """The source's own time of what was published last, where it has one."""
     billed: Decimal
     """Sum of its billed cost."""
     effective: Decimal

@@ -101,6 +101,29 @@ def test_an_older_export_never_wins_over_a_newer_one(deployment):
     assert deployment.cents() == {"Amazon SQS": 70}
 
 
+def test_an_older_export_takes_nothing_away_and_its_control_total_is_what_is_held(deployment):
+    deployment.write([{"ServiceName": "Compute"}, {"ServiceName": "Storage"}])
+    deployment.read()
+    deployment.write([{"ServiceName": "Compute", "BilledCost": "99"}], age_hours=30)
+    before = deployment.cents()
+    deployment.read()
+    assert deployment.cents() == before
+    closes = [CODEC.decode(value) for value in messages(deployment.settings, STATEMENTS)]
+    totals = [event.totals[0] for event in closes if isinstance(event, ReadingClosed)]
+    assert totals[0] == totals[-1]
+
+
+def test_an_export_made_before_an_empty_statement_was_read_still_counts_when_it_is_newer(deployment):
+    """The times of exports decide, not when they were read."""
+    deployment.write([{"ServiceName": "Compute"}, {"ServiceName": "Storage"}], age_hours=10)
+    deployment.read()
+    deployment.write([{"ServiceName": "Compute"}], age_hours=9)
+    deployment.read()
+    deployment.write([{"ServiceName": "Compute"}, {"ServiceName": "Storage", "EffectiveCost": "7"}], age_hours=8)
+    deployment.read()
+    assert deployment.cents()["Storage"] == 700
+
+
 def test_a_bad_row_is_buried_with_its_line_and_the_rest_is_published(deployment):
     deployment.write([{}, {"BilledCost": "x"}, {"ServiceName": "S3"}])
     report = deployment.read()

@@ -121,6 +121,7 @@ EXAMPLES: tuple[Event, ...] = (
         fingerprint="1.5/3",
         estimated=False,
         reading="r1",
+        source_time=T,
         billed=Decimal("12.34"),
         effective=Decimal(0),
     ),
