@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Annotated, ParamSpec, TypeVar
 
 import typer
@@ -14,6 +14,7 @@ from rich.table import Table
 from schemas.events import DeadLetter
 from spendstream import settings as configuration
 from spendstream.settings import ConfigurationError, Settings
+from spendstream.supervise import end_with_parent
 from spendstream.telemetry import configure
 
 app = typer.Typer(
@@ -48,6 +49,7 @@ def _plainly(command: Callable[_P, _R]) -> Callable[_P, _R]:
 
 
 def _service(name: str) -> Settings:
+    end_with_parent()
     settings = configuration.load()
     configure(settings.log, name)
     return settings
@@ -63,6 +65,22 @@ def demo(
     from spendstream.local.demo import run  # noqa: PLC0415 - the local stack is an extra
 
     raise typer.Exit(run(once=once, as_json=as_json))
+
+
+@app.command()
+@_plainly
+def drill(
+    seed: Annotated[int, typer.Option(help="The same seed makes the same history and chooses the same victims.")] = 1,
+    kills: Annotated[int, typer.Option(min=0, max=1000, help="How often something is killed.")] = 10,
+    servers: Annotated[bool, typer.Option("--servers", help="Kill Kafka and ClickHouse as well.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Kill parts of the pipeline at random moments, on the real Kafka, and add up what is left."""
+    from spendstream.local.drill import run  # noqa: PLC0415 - the local stack is an extra
+
+    report = run(seed, kills, servers=servers, tell=partial(typer.echo, err=True))
+    typer.echo(json.dumps(report.plain(), indent=2) if as_json else report.text())
+    raise typer.Exit(0 if report.agrees else 1)
 
 
 @app.command()

@@ -14,6 +14,37 @@ _STOP_SECONDS = 20
 _COLOURS = {"process": 36, "sink": 35, "api": 32, "produce": 33}
 
 
+#: Set for a service that is to end with the process that started it: it watches its standard input.
+_WATCH = "SPENDSTREAM_ENDS_WITH_ITS_PARENT"
+
+
+def start_service(arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[str]:
+    """Start `spendstream ARGUMENTS`; it ends with this process, also when this one is killed. Its log is its stderr."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "spendstream.cli", *arguments],
+        env={**os.environ, **environment, _WATCH: "1"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def end_with_parent() -> None:
+    """In a service that `start_service` has started: ask for a clean stop when the process that did so is gone."""
+    if os.environ.pop(_WATCH, None):
+        threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
+
+
+def _stop_at_end_of_input() -> None:
+    # The kernel closes the pipe when the other process ends, however it ends. Not by sys.stdin: a thread that waits in
+    # it would hold its lock when the interpreter shuts down.
+    while os.read(0, 1024):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 class Services:
     """Child processes, each `spendstream NAME`.
 
@@ -29,7 +60,7 @@ class Services:
 
     def __init__(self, names: Sequence[str], environment: Mapping[str, str], show: IO[str] | None) -> None:
         self._names = names
-        self._environment = {**os.environ, **environment}
+        self._environment = dict(environment)
         self._show = show
         self._processes: dict[str, subprocess.Popen[str]] = {}
         self._last: dict[str, list[str]] = {}
@@ -48,16 +79,7 @@ class Services:
 
     def start(self, name: str) -> None:
         """Start one service."""
-        process = subprocess.Popen(
-            [sys.executable, "-m", "spendstream.cli", name],
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        self._processes[name] = process
+        process = self._processes[name] = start_service([name], self._environment)
         self._last[name] = []
         threading.Thread(target=self._copy, args=(name, process), daemon=True).start()
 
