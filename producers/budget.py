@@ -9,7 +9,7 @@ import uuid
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from producers.publisher import Publisher
+from producers.sender import Sender
 from schemas.events import PaidRequest
 from spendstream.money import from_units, to_units
 from spendstream.read_back import read_back
@@ -38,30 +38,24 @@ class Budget:
     ----------
     options
         The caps.
-    publisher
-        Where events go; its clock says which day it is.
+    sender
+        Where events go, used by nothing else because sources of several threads pay; its clock says which day it is.
     """
 
-    def __init__(self, options: Options, publisher: Publisher) -> None:
+    def __init__(self, options: Options, sender: Sender) -> None:
         self._options = options
-        self._publisher = publisher
+        self._sender = sender
         self._lock = threading.Lock()
         self._paid: dict[str, tuple[datetime, int]] = {}
-        self._last: dict[tuple[str, str, str], datetime] = {}
-        for raw in read_back(publisher.settings, PAID_REQUESTS):
-            event = publisher.codec.decode(raw)
+        for raw in read_back(sender.settings, PAID_REQUESTS):
+            event = sender.codec.decode(raw)
             if isinstance(event, PaidRequest):
                 self._paid[event.id] = (event.at, to_units(event.cost))
-                self._last[event.api, event.billing_account, event.purpose] = event.at
 
     def spent(self, now: datetime) -> tuple[int, int]:
         """Return what was spent in the UTC day and month of `now`, in 10⁻¹⁸ dollars."""
         month = [(at, cost) for at, cost in self._paid.values() if (at.year, at.month) == (now.year, now.month)]
         return sum(cost for at, cost in month if at.date() == now.date()), sum(cost for _, cost in month)
-
-    def last(self, purpose: Purpose) -> datetime | None:
-        """Return when a request was made last for such a purpose."""
-        return self._last.get((purpose.api, purpose.billing_account, purpose.purpose))
 
     def pay(self, purpose: Purpose, detail: str, cost: int, *, share: float = 1.0) -> PaidRequest:
         """Count a request that is about to be made.
@@ -80,7 +74,7 @@ class Budget:
         BudgetExceededError
             When it would go beyond a cap.
         """
-        now = self._publisher.clock.now()
+        now = self._sender.clock.now()
         with self._lock:
             spent = self.spent(now)
             for name, have, cap in zip(
@@ -104,13 +98,12 @@ class Budget:
                 reading=purpose.reading,
             )
             self._paid[event.id] = (now, cost)
-            self._last[event.api, event.billing_account, event.purpose] = now
-        self._publisher.send(PAID_REQUESTS, 0, event.id, event)
-        self._publisher.flush()
+            self._sender.send(PAID_REQUESTS, 0, event.id, event)
+            self._sender.flush()
         return event
 
     def failed(self, request: PaidRequest) -> None:
         """Take back what a failed call did not cost."""
         with self._lock:
             self._paid[request.id] = (request.at, 0)
-        self._publisher.send(PAID_REQUESTS, 0, request.id, replace(request, cost=from_units(0), outcome="failed"))
+            self._sender.send(PAID_REQUESTS, 0, request.id, replace(request, cost=from_units(0), outcome="failed"))

@@ -96,11 +96,6 @@ class CostExplorer:
         self._budget = budget
         self._publisher = publisher
 
-    def last_run(self) -> datetime | None:
-        """Return when the cheap questions were asked last."""
-        payer = self._known_payer
-        return None if payer is None else self._budget.last(Purpose(_API, payer.account, "totals"))
-
     @property
     def _payer(self) -> Payer:
         if self._known_payer is None:

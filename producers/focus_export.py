@@ -32,6 +32,7 @@ from spendstream.settings import ConfigurationError
 from spendstream.settings import FocusExport as Options
 
 _BUCKETS = 128
+_SIGN_OF_LIFE = 10_000
 _ENDINGS = (".csv", ".csv.gz", ".parquet")
 _Book = tuple[str, str]
 
@@ -62,10 +63,6 @@ class FocusExport:
         self._options = options
         self._publisher = publisher
 
-    def last_run(self) -> datetime | None:
-        """Return None: reading an export costs nothing."""
-        return None
-
     def run_once(self) -> ReadingReport:
         """Read the whole export, publish what changed, close the readings.
 
@@ -89,6 +86,8 @@ class FocusExport:
                         self._bury(name, number, row, error)
                         continue
                     lines += 1
+                    if lines % _SIGN_OF_LIFE == 0:
+                        self._publisher.moved()
                     _span(found, scope)
                     buckets.add(scope, line, account_name)
             readings = {book: self._open(book, span, newest) for book, span in sorted(found.items())}

@@ -18,26 +18,16 @@ from dataclasses import dataclass, fields
 from datetime import date, datetime
 from typing import Any
 
-from confluent_kafka import KafkaError, Message, Producer
-
 from processors.ledger import OverlapError, Record
 from processors.series import shard_of
+from producers.sender import Sender
 from producers.statement import Line, Said, Scope, content_hash, fold
-from schemas.codec import Codec
-from schemas.events import ControlTotal, CostHead, CostStatement, DeadLetter, Event, ReadingClosed, ReadingOpened
-from schemas.registry import schema_source
-from spendstream.admin import kafka_client
+from schemas.events import ControlTotal, CostHead, CostStatement, DeadLetter, ReadingClosed, ReadingOpened
 from spendstream.clock import Clock, day_number, to_millis
 from spendstream.money import from_units
 from spendstream.read_back import read_back
 from spendstream.settings import Settings
-from spendstream.topics import DEAD_LETTERS, HEADS, MAX_MESSAGE_BYTES, STATEMENTS, Topic
-
-_FLUSH_SECONDS = 120
-
-
-class DeliveryError(RuntimeError):
-    """Kafka did not take a message; nothing was announced, and the next reading publishes it again."""
+from spendstream.topics import DEAD_LETTERS, HEADS, STATEMENTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +55,7 @@ class Coverage:
         )
 
 
-class Publisher:
+class Publisher(Sender):
     """Publishes for one deployment; knows what was published before. One process publishes a book at a time.
 
     Parameters
@@ -77,29 +67,13 @@ class Publisher:
 
     Attributes
     ----------
-    codec
-        Encodes and decodes its events.
     heads
         What was published last, by the scope's key.
     """
 
     def __init__(self, settings: Settings, clock: Clock, faults: Callable[[str], None] = lambda _: None) -> None:
-        self.settings = settings
-        self.clock = clock
+        super().__init__(settings, clock)
         self.faults = faults
-        self.codec = Codec(schema_source(settings))
-        self._producer = Producer(
-            {
-                **kafka_client(settings),
-                "enable.idempotence": True,
-                "acks": "all",
-                "compression.type": "lz4",
-                "linger.ms": 5,
-                "message.max.bytes": MAX_MESSAGE_BYTES,
-            }
-        )
-        self._failure: str | None = None
-        self._acknowledged: list[Callable[[], None]] = []
         self.heads: dict[str, CostHead] = {}
         for raw in read_back(settings, HEADS):
             head = self.codec.decode(raw)
@@ -120,51 +94,6 @@ class Publisher:
     def bury(self, letter: DeadLetter) -> None:
         """Send what could not be read to `dead.letters`."""
         self.send(DEAD_LETTERS, 0, letter.id, letter)
-
-    def send(
-        self, topic: Topic, partition: int, key: str, event: Event, then: Callable[[], None] | None = None
-    ) -> None:
-        """Send one event; `then` runs when Kafka has acknowledged it."""
-
-        def done(error: KafkaError | None, _: Message) -> None:
-            if error is not None:
-                self._failure = self._failure or f"{topic.name}: {error.str()}"
-            elif then is not None:
-                self._acknowledged.append(then)
-
-        value = self.codec.encode(event)
-        while True:
-            try:
-                self._producer.produce(self.topic(topic), value, key.encode(), partition, on_delivery=done)
-                break
-            except BufferError:
-                self._producer.poll(0.5)
-        self._producer.poll(0)
-        self._raise()
-        self._follow()
-
-    def flush(self) -> None:
-        """Wait until Kafka has acknowledged everything."""
-        while True:
-            if self._producer.flush(_FLUSH_SECONDS):
-                self._failure = self._failure or "messages were not acknowledged in time"
-            self._raise()
-            if not self._acknowledged:
-                return
-            self._follow()
-
-    def _follow(self) -> None:
-        """Do what waited for an acknowledgement; a delivery callback itself must not produce."""
-        while self._acknowledged:
-            self._acknowledged.pop(0)()
-
-    def topic(self, topic: Topic) -> str:
-        """Return the physical name of a topic."""
-        return self.settings.kafka.topics.name(topic)
-
-    def _raise(self) -> None:
-        if self._failure is not None:
-            raise DeliveryError(f"Kafka did not take a message: {self._failure}; run it again when Kafka is well")
 
     def _check_overlap(self, coverage: Coverage) -> None:
         if coverage.view is not None:

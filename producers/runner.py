@@ -1,55 +1,80 @@
-"""The process that reads the sources: each on its own schedule, one at a time, never twice at once.
+"""The process that reads the sources, each on its own schedule, in lanes.
 
-A source is due at the times of its cron expression, a little later by chance, so that many deployments do not ask at
-the same second. What was missed while the process was down is made up for by one run at its start. A run that fails is
-tried again after a pause that doubles, until it is due anyway; the other sources go on meanwhile.
+A lane is a thread with sources that run one after the other: bills, which share the knowledge of what was published,
+and metrics, which must not wait for a large bill. What Kafka refuses ends all lanes, and they begin anew after a pause.
 """
 
 import logging
 import random
 import signal
 import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from functools import partial
 
-from cronsim import CronSim, CronSimError
+from confluent_kafka import KafkaException
 
 from processors.ledger import OverlapError
 from producers.aws_session import AwsSessions
 from producers.budget import Budget
 from producers.cost_explorer import CostExplorer
 from producers.focus_export import FocusExport
+from producers.on_demand import ask_running, pages
 from producers.publisher import Publisher
+from producers.runs import Runs
+from producers.scheduler import Scheduler
+from producers.sender import DeliveryError, Sender
 from producers.source import ReadingReport, Source, SourceError
 from spendstream.admin import ensure_topics
 from spendstream.clock import Clock, SystemClock
 from spendstream.health import Progress, health_page
 from spendstream.settings import ConfigurationError, Settings
 
-_FIRST_PAUSE = timedelta(minutes=1)
+_LOOK_SECONDS = 5.0
+_STOP_SECONDS = 15.0
+_FIRST_PAUSE_SECONDS = 5.0
+_LONGEST_PAUSE_SECONDS = 300.0
 
 log = logging.getLogger(__name__)
 
+#: Builds the sources of a lane, given what tells that a run is alive.
+Build = Callable[[Callable[[], None]], list[Source]]
 
-def sources(settings: Settings, publisher: Publisher) -> list[Source]:
-    """Return all configured sources.
 
-    Raises
-    ------
-    ConfigurationError
-        When there is none.
-    """
-    found: list[Source] = [FocusExport(export, publisher) for export in settings.focus]
-    if settings.cost_explorer.enabled:
-        sessions, budget = AwsSessions(settings.aws), Budget(settings.budget, publisher)
-        payers = settings.aws.payers or (None,)
-        found += [CostExplorer(settings.cost_explorer, payer, sessions, budget, publisher) for payer in payers]
-    if not found:
+class Shared:
+    """What the sources of one process share, and the lanes that they run in."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.runs = Runs(Sender(settings, clock))
+        self.budget = Budget(settings.budget, Sender(settings, clock))
+
+    def bills(self, moved: Callable[[], None]) -> list[Source]:
+        """Return the sources of cost statements."""
+        settings = self.settings
+        if not settings.focus and not settings.cost_explorer.enabled:
+            return []
+        publisher = Publisher(settings, self.clock)
+        publisher.moved = moved
+        found: list[Source] = [FocusExport(export, publisher) for export in settings.focus]
+        if settings.cost_explorer.enabled:
+            sessions, options = AwsSessions(settings.aws), settings.cost_explorer
+            payers = settings.aws.payers or (None,)
+            found += [CostExplorer(options, payer, sessions, self.budget, publisher) for payer in payers]
+        return found
+
+    def lanes(self) -> dict[str, Build]:
+        """Return what builds each lane."""
+        return {"bills": self.bills}
+
+
+def _check_configured(settings: Settings) -> None:
+    if not settings.has_sources:
         raise ConfigurationError(
             'there is no source to read: set SPENDSTREAM_COST_EXPLORER__ENABLED=true, or SPENDSTREAM_FOCUS=\'[{"name": '
             '"main", "path": "…"}]\''
         )
-    return found
 
 
 def read_once(settings: Settings, clock: Clock | None = None, only: str | None = None) -> list[ReadingReport]:
@@ -60,16 +85,22 @@ def read_once(settings: Settings, clock: Clock | None = None, only: str | None =
     ConfigurationError
         When there is no such source, or one of them cannot be read; the others are read all the same.
     """
-    found = sources(settings, Publisher(settings, clock or SystemClock()))
+    _check_configured(settings)
+    shared = Shared(settings, clock or SystemClock())
+    found = [source for build in shared.lanes().values() for source in build(lambda: None)]
     chosen = [source for source in found if only in (None, source.name)]
     if not chosen:
         raise ConfigurationError(f"there is no source {only}; there are {', '.join(source.name for source in found)}")
     reports, problems = [], []
     for source in chosen:
+        started = shared.clock.now()
         try:
             reports.append(source.run_once())
         except (SourceError, OverlapError, ConfigurationError) as error:
+            shared.runs.keep(source.name, started, good=False, note=str(error))
             problems.append(f"{source.name} cannot be read: {error}")
+        else:
+            shared.runs.keep(source.name, started, good=True, note=str(reports[-1]))
     if problems:
         raise ConfigurationError("\n".join(problems))
     return reports
@@ -88,87 +119,122 @@ def run(settings: Settings, *, once: bool, only: str | None = None) -> None:
         for report in read_once(settings, only=only):
             log.info("%s", report)
         return
-    clock = SystemClock()
-    scheduler = Scheduler(sources(settings, Publisher(settings, clock)), clock, random.Random())  # noqa: S311
-    stop = threading.Event()
+    _check_configured(settings)
+    service = Service(settings)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    progress = Progress("produce")
-    with health_page(progress, settings.health, settings.health.produce):
-        while not stop.is_set():
-            progress.busy(True)
-            scheduler.run_due()
-            progress.busy(False)
-            progress.moved()
-            stop.wait(min(60.0, scheduler.seconds_to_wait()))
+        signal.signal(number, lambda *_: service.stop())
+    with health_page(service, settings.health, settings.health.produce, pages(settings.health, service.ask)):
+        service.run_until_stopped()
+
+
+def run_now(settings: Settings, name: str) -> str:
+    """Read one source now: by the producer that runs on this machine, or, where none does, in this process.
+
+    Raises
+    ------
+    ConfigurationError
+        When there is no such source, it is being read, or the running producer does not take requests.
+    """
+    answer = ask_running(settings.health, name)
+    if answer is not None:
+        return answer
+    ensure_topics(settings)
+    return "\n".join(str(report) for report in read_once(settings, only=name))
 
 
 @dataclass(slots=True)
-class _Plan:
-    source: Source
-    due: datetime
-    failures: int = 0
+class _Lane:
+    name: str
+    scheduler: Scheduler
+    progress: Progress
+    error: BaseException | None = None
 
-
-class Scheduler:
-    """Runs sources when they are due, one after the other.
-
-    Parameters
-    ----------
-    sources, clock, chance
-        What is run, what time it is, and where the delay by chance comes from.
-    jitter
-        The longest delay by chance.
-    """
-
-    def __init__(
-        self,
-        sources: list[Source],
-        clock: Clock,
-        chance: random.Random,
-        jitter: timedelta = timedelta(seconds=30),
-    ) -> None:
-        self._clock = clock
-        self._chance = chance
-        self._jitter = jitter
-        now = clock.now()
-        self._plans = []
-        for source in sources:
-            last = source.last_run()
-            following = now if last is None else next_time(source.schedule, last)
-            next_time(source.schedule, now)  # a schedule that is no cron expression is refused at the start
-            self._plans.append(_Plan(source, following if following <= now else self._late(following)))
-
-    def run_due(self) -> None:
-        """Run every source whose time has come."""
-        for plan in self._plans:
-            if plan.due <= self._clock.now():
-                self._run(plan)
-
-    def seconds_to_wait(self) -> float:
-        """Return how long nothing is due."""
-        return max(0.0, (min(plan.due for plan in self._plans) - self._clock.now()).total_seconds())
-
-    def _run(self, plan: _Plan) -> None:
+    def run(self, ended: threading.Event) -> None:
+        """Run what is due, until `ended`; an error ends the other lanes as well."""
         try:
-            log.info("%s", plan.source.run_once())
-        except (SourceError, OverlapError, ConfigurationError) as error:
-            plan.failures += 1
-            pause = _FIRST_PAUSE * 2 ** (plan.failures - 1)
-            following = next_time(plan.source.schedule, self._clock.now())
-            plan.due = min(following, self._clock.now() + pause)
-            log.error("%s cannot be read: %s; next try at %s", plan.source.name, error, plan.due)  # noqa: TRY400
-        else:
-            plan.failures = 0
-            plan.due = self._late(next_time(plan.source.schedule, self._clock.now()))
-
-    def _late(self, due: datetime) -> datetime:
-        return due + self._jitter * self._chance.random()
+            while not ended.is_set():
+                self.progress.busy(True)
+                self.scheduler.run_due()
+                self.progress.busy(False)
+                self.progress.moved()
+                self.scheduler.wait(_LOOK_SECONDS)
+        except Exception as error:  # noqa: BLE001 - raised again by the main thread
+            self.error = error
+        finally:
+            self.progress.busy(False)
+            ended.set()
 
 
-def next_time(schedule: str, after: datetime) -> datetime:
-    """Return the next time of a cron expression, in UTC."""
-    try:
-        return next(CronSim(schedule, after))
-    except CronSimError as error:
-        raise ConfigurationError(f"{schedule!r} is no cron expression: {error}") from None
+class Service:
+    """All lanes of the process, as its health page shows them."""
+
+    service = "produce"
+
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+        self._settings = settings
+        self._clock = clock or SystemClock()
+        self._stop = threading.Event()
+        self._lanes: Sequence[_Lane] = ()
+
+    def stop(self) -> None:
+        """Stop after what is being read, or within seconds: what is cut off is read again the next time."""
+        self._stop.set()
+
+    def ask(self, name: str) -> str:
+        """Ask for a run of a source now; see `Scheduler.ask`."""
+        answers = {lane.scheduler.ask(name) for lane in self._lanes}
+        return next((answer for answer in answers if answer != "unknown"), "unknown")
+
+    def details(self) -> dict[str, object]:
+        """Return what each source does."""
+        return {"sources": {name: state for lane in self._lanes for name, state in lane.scheduler.state().items()}}
+
+    @property
+    def ready(self) -> bool:
+        """Whether the lanes have begun."""
+        return bool(self._lanes)
+
+    @property
+    def seconds_without_progress(self) -> float:
+        """Seconds since the slowest lane moved."""
+        return max((lane.progress.seconds_without_progress for lane in self._lanes), default=0.0)
+
+    def run_until_stopped(self) -> None:
+        """Run all lanes; when Kafka refuses, begin anew after a pause.
+
+        Raises
+        ------
+        ConfigurationError
+            When there is no source, or a schedule is no cron expression.
+        """
+        pause = _FIRST_PAUSE_SECONDS
+        while not self._stop.is_set():
+            try:
+                self._run_lanes()
+            except (DeliveryError, KafkaException) as error:
+                log.error("%s; the sources begin anew in %.0f s", error, pause)  # noqa: TRY400 - the text says all
+                self._stop.wait(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+
+    def _run_lanes(self) -> None:
+        shared, chance = Shared(self._settings, self._clock), random.Random()  # noqa: S311 - no secret
+        lanes = []
+        for name, build in shared.lanes().items():
+            progress = Progress(name)
+            if found := build(progress.moved):
+                scheduler = Scheduler(found, shared.runs, self._clock, chance, self._settings.scheduling)
+                lanes.append(_Lane(name, scheduler, progress))
+        self._lanes = lanes
+        ended = threading.Event()
+        threads = [threading.Thread(target=partial(lane.run, ended), name=lane.name, daemon=True) for lane in lanes]
+        for thread in threads:
+            thread.start()
+        while not ended.is_set() and not self._stop.is_set():
+            ended.wait(0.5)
+        ended.set()
+        for lane, thread in zip(lanes, threads, strict=True):
+            lane.scheduler.wake()
+            thread.join(_STOP_SECONDS)
+        for lane in lanes:
+            if lane.error is not None:
+                raise lane.error

@@ -1,7 +1,6 @@
 """What a source is to the rest of the system. A new source is one file with one class of this shape."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol
 
 
@@ -37,10 +36,6 @@ class Source(Protocol):
     @property
     def schedule(self) -> str:
         """When it is due: a cron expression, UTC."""
-        ...
-
-    def last_run(self) -> datetime | None:
-        """Return when it was read last, as far as that is known; None: it may be read at any start."""
         ...
 
     def run_once(self) -> ReadingReport:

@@ -575,6 +575,26 @@ class SourceControl:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SourceRun:
+    """The newest run of a source, so that a restart knows what is due; compacted, key = source."""
+
+    SUBJECT: ClassVar[str] = "source.run"
+
+    source: str
+    """Name of the source."""
+    started_at: datetime
+    """When it began."""
+    ended_at: datetime
+    """When it ended."""
+    failures: int
+    """Runs that failed one after the other up to this one; 0: it went well."""
+    good_at: datetime | None = None
+    """Beginning of the newest run that went well."""
+    note: str
+    """What it did, or why it failed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tick:
     """Time as an event: sent by the driver to each partition, recorded with the input."""
 
@@ -647,6 +667,7 @@ Event = (
     | PaidRequest
     | Run
     | SourceControl
+    | SourceRun
     | Tick
     | UsageMetrics
 )
@@ -664,6 +685,7 @@ EVENT_CLASSES: tuple[type[Event], ...] = (
     PaidRequest,
     Run,
     SourceControl,
+    SourceRun,
     Tick,
     UsageMetrics,
 )

@@ -94,7 +94,7 @@ def up() -> None:
 
 
 def _services(settings: Settings) -> list[str]:
-    return ["process", "sink", "api", *(["produce"] if settings.focus or settings.cost_explorer.enabled else [])]
+    return ["process", "sink", "api", *(["produce"] if settings.has_sources else [])]
 
 
 @app.command()
@@ -102,10 +102,16 @@ def _services(settings: Settings) -> list[str]:
 def produce(
     once: Annotated[bool, typer.Option("--once", help="Read every source once, and stop.")] = False,
     source: Annotated[str | None, typer.Option(help="With --once: read this source only.")] = None,
+    now: Annotated[
+        str | None, typer.Option(metavar="SOURCE", help="Read this source now, by the running producer or here.")
+    ] = None,
 ) -> None:
     """Read the sources on their schedules, and publish what changed."""
-    from producers.runner import run  # noqa: PLC0415 - keeps other commands quick
+    from producers.runner import run, run_now  # noqa: PLC0415 - keeps other commands quick
 
+    if now is not None:
+        typer.echo(run_now(_service("produce"), now))
+        return
     run(_service("produce"), once=once, only=source)
 
 

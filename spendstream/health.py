@@ -6,15 +6,40 @@ import ipaddress
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
 from pydantic import SecretStr
 
 from spendstream.settings import ConfigurationError, Health
+
+
+class Watched(Protocol):
+    """What a health page shows."""
+
+    @property
+    def service(self) -> str:
+        """Name of the service."""
+        ...
+
+    @property
+    def details(self) -> Callable[[], dict[str, object]]:
+        """What else it has to say."""
+        ...
+
+    @property
+    def ready(self) -> bool:
+        """Whether it has begun its work."""
+        ...
+
+    @property
+    def seconds_without_progress(self) -> float:
+        """Seconds since work was done last, 0 while there is none."""
+        ...
 
 
 @dataclass(slots=True)
@@ -73,7 +98,7 @@ def token_matches(request: web.Request, token: SecretStr | None) -> bool:
     return hmac.compare_digest(sent.encode(), f"Bearer {token.get_secret_value()}".encode())
 
 
-def health_app(progress: Progress, settings: Health, registry: CollectorRegistry) -> web.Application:
+def health_app(progress: Watched, settings: Health, registry: CollectorRegistry) -> web.Application:
     """Return the pages of a service."""
 
     async def healthz(request: web.Request) -> web.Response:
@@ -103,8 +128,12 @@ def health_app(progress: Progress, settings: Health, registry: CollectorRegistry
 
 
 @contextmanager
-def health_page(progress: Progress, settings: Health, port: int) -> Iterator[None]:
+def health_page(
+    progress: Watched, settings: Health, port: int, routes: Sequence[web.AbstractRouteDef] = ()
+) -> Iterator[None]:
     """Serve the pages of a service that has no event loop, from a thread, and end the process when it stalls.
+
+    `routes` are pages of the service's own; they check the token themselves.
 
     Raises
     ------
@@ -113,7 +142,9 @@ def health_page(progress: Progress, settings: Health, port: int) -> Iterator[Non
     """
     check_exposure(settings.host, settings.token, "health")
     loop = asyncio.new_event_loop()
-    runner = web.AppRunner(health_app(progress, settings, CollectorRegistry()), access_log=None)
+    app = health_app(progress, settings, CollectorRegistry())
+    app.add_routes(routes)
+    runner = web.AppRunner(app, access_log=None)
     try:
         loop.run_until_complete(runner.setup())
         loop.run_until_complete(web.TCPSite(runner, settings.host, port).start())
@@ -136,7 +167,7 @@ def health_page(progress: Progress, settings: Health, port: int) -> Iterator[Non
 class StallGuard:
     """Ends the process when it makes no progress while there is work: a restart heals, waiting does not."""
 
-    def __init__(self, progress: Progress, stalled_seconds: float, end: Callable[[], None] | None = None) -> None:
+    def __init__(self, progress: Watched, stalled_seconds: float, end: Callable[[], None] | None = None) -> None:
         self._progress = progress
         self._limit = stalled_seconds
         self._end = end or (lambda: os._exit(75))

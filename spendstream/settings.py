@@ -100,6 +100,15 @@ class CostExplorer(Section):
     detail_share: float = Field(0.8, gt=0, le=1, description="share of the polling budget that detail may use")
 
 
+class Scheduling(Section):
+    """When sources run, besides their own schedules."""
+
+    jitter_seconds: float = Field(
+        30, ge=0, le=3600, description="a scheduled run begins up to so much later, by chance"
+    )
+    retry_seconds: float = Field(60, gt=0, le=3600, description="pause after a failed run; each further one doubles it")
+
+
 class FocusExport(Section):
     """An export in the FinOps Open Cost and Usage Specification, of any cloud."""
 
@@ -204,6 +213,7 @@ class Settings(BaseSettings):
     aws: Aws = Aws()
     cost_explorer: CostExplorer = CostExplorer()
     budget: Budget = Budget()
+    scheduling: Scheduling = Scheduling()
     focus: tuple[FocusExport, ...] = ()
     ledger: Ledger = Ledger()
     processing: Processing = Processing()
@@ -211,6 +221,11 @@ class Settings(BaseSettings):
     api: Api = Api()
     health: Health = Health()
     log: Log = Log()
+
+    @property
+    def has_sources(self) -> bool:
+        """Whether there is anything to read."""
+        return bool(self.focus) or self.cost_explorer.enabled
 
     @classmethod
     def settings_customise_sources(

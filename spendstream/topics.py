@@ -50,9 +50,22 @@ USAGE = Topic("usage.metrics", "delete", HORIZON_DAYS * DAY_MS)
 CONTROLS = Topic("source.controls", "delete", HORIZON_DAYS * DAY_MS, sharded=False)
 PAID_REQUESTS = Topic("requests.paid", "delete", HORIZON_DAYS * DAY_MS, sharded=False)
 DEAD_LETTERS = Topic("dead.letters", "delete", HORIZON_DAYS * DAY_MS, sharded=False)
+SOURCE_RUNS = Topic("source.runs", "compact", 0, sharded=False)
 RUNS = Topic("config.runs", "compact", 0, sharded=False)
 
-TOPICS = (STATEMENTS, HEADS, PARTIALS, AGGREGATES, ANOMALIES, USAGE, CONTROLS, PAID_REQUESTS, DEAD_LETTERS, RUNS)
+TOPICS = (
+    STATEMENTS,
+    HEADS,
+    PARTIALS,
+    AGGREGATES,
+    ANOMALIES,
+    USAGE,
+    CONTROLS,
+    PAID_REQUESTS,
+    DEAD_LETTERS,
+    SOURCE_RUNS,
+    RUNS,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,98 +1,115 @@
-"""When sources run: on schedule, after downtime, after a failure; and never one because of another."""
+"""The producers' process: lanes, its health page, and a source that is asked for by hand."""
 
-import random
-from datetime import UTC, datetime, timedelta
+import csv
+import json
+import socket
+import threading
+import time
+from contextlib import contextmanager
+from urllib.request import Request, urlopen
 
 import pytest
+from pydantic import SecretStr
 
-from producers.runner import Scheduler
-from producers.source import ReadingReport, SourceError
-from spendstream.clock import ManualClock
+from producers.on_demand import pages
+from producers.runner import Service, run_now
+from spendstream.health import health_page
 from spendstream.settings import ConfigurationError
-
-START = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
-
-
-class Recorded:
-    """A source that keeps when it was run, and fails as often as it is told to."""
-
-    def __init__(self, clock: ManualClock, schedule: str = "0 * * * *", last: datetime | None = None) -> None:
-        self.name = "recorded"
-        self.schedule = schedule
-        self.runs: list[datetime] = []
-        self.failures = 0
-        self._clock = clock
-        self._last = last
-
-    def last_run(self) -> datetime | None:
-        return self._last
-
-    def run_once(self) -> ReadingReport:
-        self.runs.append(self._clock.now())
-        if self.failures:
-            self.failures -= 1
-            raise SourceError("it is away")
-        return ReadingReport(self.name, 1, 0, 0, 0, 0.0)
+from tests.producers.test_focus_columns import ROW
 
 
-def pass_time(scheduler: Scheduler, clock: ManualClock, minutes: int) -> None:
-    for _ in range(minutes):
-        scheduler.run_due()
-        clock.advance(timedelta(minutes=1))
+@pytest.fixture
+def export(tmp_path):
+    path = tmp_path / "export.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(ROW))
+        writer.writeheader()
+        writer.writerow(ROW)
+    return str(path)
 
 
-def scheduler_of(clock: ManualClock, *sources: Recorded, jitter: timedelta = timedelta()) -> Scheduler:
-    return Scheduler(list(sources), clock, random.Random(1), jitter)
+@pytest.fixture
+def deployment(embedded_kafka, export):
+    def made(**health: object):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        # The schedule is far away: after the start only a request makes it run.
+        focus = [{"name": "main", "path": export, "schedule": "0 0 1 1 *"}]
+        return embedded_kafka.settings(focus=focus, health={"produce": port, **health})
+
+    return made
 
 
-def test_a_source_that_was_never_read_runs_at_the_start_and_then_on_its_schedule():
-    clock = ManualClock(START)
-    source = Recorded(clock)
-    pass_time(scheduler_of(clock, source), clock, 150)
-    assert source.runs == [START, START + timedelta(hours=1), START + timedelta(hours=2)]
+@contextmanager
+def running(settings):
+    service = Service(settings)
+    thread = threading.Thread(target=service.run_until_stopped)
+    with health_page(service, settings.health, settings.health.produce, pages(settings.health, service.ask)):
+        thread.start()
+        try:
+            yield service
+        finally:
+            service.stop()
+            thread.join(30)
 
 
-def test_runs_missed_while_down_are_made_up_for_once():
-    clock = ManualClock(START + timedelta(minutes=5))
-    source = Recorded(clock, last=START - timedelta(hours=7))
-    pass_time(scheduler_of(clock, source), clock, 10)
-    assert source.runs == [START + timedelta(minutes=5)]
+def shown(settings) -> dict[str, str]:
+    token = settings.health.token.get_secret_value() if settings.health.token else ""
+    request = Request(
+        f"http://127.0.0.1:{settings.health.produce}/healthz", headers={"Authorization": f"Bearer {token}"}
+    )
+    with urlopen(request, timeout=5) as answer:
+        state: dict[str, str] = json.load(answer)["sources"].get("focus.main", {})
+    return state
 
 
-def test_a_restart_does_not_run_what_is_not_due():
-    clock = ManualClock(START + timedelta(minutes=5))
-    source = Recorded(clock, last=START)
-    pass_time(scheduler_of(clock, source), clock, 30)
-    assert source.runs == []
+def until_read(settings, after: str = "never") -> str:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        state = shown(settings)
+        if state.get("state") == "waiting" and state["last"] not in {"never", after}:
+            return state["last"]
+        time.sleep(0.05)
+    pytest.fail("the source was not read")
 
 
-def test_a_failed_run_is_tried_again_after_pauses_that_double():
-    clock = ManualClock(START)
-    source = Recorded(clock)
-    source.failures = 3
-    pass_time(scheduler_of(clock, source), clock, 30)
-    assert [(run - START).total_seconds() / 60 for run in source.runs] == [0, 1, 3, 7]
+def test_a_source_is_read_at_the_start_and_again_when_it_is_asked_for(deployment):
+    settings = deployment(token="secret")
+    with running(settings):
+        first = until_read(settings)
+        said = run_now(settings, "focus.main")
+        second = until_read(settings, first)
+    assert said == "focus.main is read now"
+    assert "statements=1" in first
+    assert "statements=0" in second
 
 
-def test_a_source_that_fails_does_not_hold_up_the_others():
-    clock = ManualClock(START)
-    failing, other = Recorded(clock), Recorded(clock)
-    failing.failures = 99
-    pass_time(scheduler_of(clock, failing, other), clock, 61)
-    assert other.runs == [START, START + timedelta(hours=1)]
+def test_a_wrong_token_cannot_ask_for_a_run(deployment):
+    settings = deployment(token="secret")
+    wrong = settings.model_copy(update={"health": settings.health.model_copy(update={"token": SecretStr("other")})})
+    with running(settings), pytest.raises(ConfigurationError, match="token is missing or wrong"):
+        run_now(wrong, "focus.main")
 
 
-def test_each_run_is_a_little_late_by_chance():
-    clock = ManualClock(START)
-    source = Recorded(clock)
-    scheduler = scheduler_of(clock, source, jitter=timedelta(minutes=9))
-    pass_time(scheduler, clock, 240)
-    late = [run.minute for run in source.runs[1:]]
-    assert len(set(late)) > 1
-    assert all(minute <= 9 for minute in late)
+def test_the_health_page_shows_what_each_source_did_and_when_it_is_due(deployment):
+    settings = deployment()
+    with running(settings):
+        first = until_read(settings)
+        assert "statements=1" in first
+        assert shown(settings)["due"].startswith("2027-01-01")
 
 
-def test_a_schedule_that_is_no_cron_expression_is_refused_at_the_start():
-    clock = ManualClock(START)
-    with pytest.raises(ConfigurationError, match="'hourly' is no cron expression"):
-        scheduler_of(clock, Recorded(clock, schedule="hourly"))
+def test_without_a_token_nobody_can_ask_for_a_run(deployment):
+    settings = deployment()
+    with running(settings), pytest.raises(ConfigurationError, match=r"set health\.token"):
+        run_now(settings, "focus.main")
+
+
+def test_where_no_producer_runs_the_source_is_read_here(deployment):
+    assert "statements=1" in run_now(deployment(), "focus.main")
+
+
+def test_a_source_that_is_not_there_is_named_with_those_that_are(deployment):
+    with pytest.raises(ConfigurationError, match=r"no source other; there are focus\.main"):
+        run_now(deployment(), "other")

@@ -19,6 +19,7 @@ from schemas.events import (
     ReadingOpened,
     Run,
     SourceControl,
+    SourceRun,
     Tick,
     UsageMetrics,
 )
@@ -237,6 +238,7 @@ EXAMPLES: tuple[Event, ...] = (
         retries=1,
     ),
     Tick(at=T),
+    SourceRun(source="cloudwatch", started_at=T, ended_at=T, failures=1, good_at=T, note="why"),
     Run(
         id="run-1",
         state="finished",
