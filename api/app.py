@@ -5,10 +5,11 @@ import csv
 import hashlib
 import io
 import json
+import logging
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -21,14 +22,17 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 
 from api import costs, openapi
 from api.problems import Problem, unknown
+from processors.pipeline import record_of
 from sinks.clickhouse import connect
 from spendstream.clock import Clock
 from spendstream.health import token_matches
 from spendstream.settings import ConfigurationError, Settings
 
-_CACHED_ANSWERS = 1000
+_CACHED_BYTES = 64 * 2**20
 _MOST_VALUES = 10_000
 _OPEN_PATHS = ("/healthz", "/readyz")
+
+log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -63,6 +67,7 @@ class _Cache:
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._answers: OrderedDict[str, tuple[float, bytes, str, str]] = OrderedDict()
+        self._bytes = 0
 
     def get(self, key: str) -> tuple[bytes, str, str] | None:
         found = self._answers.get(key)
@@ -71,9 +76,16 @@ class _Cache:
         return found[1:]
 
     def put(self, key: str, body: bytes, content_type: str, etag: str) -> None:
+        self._drop(key)
         self._answers[key] = (time.monotonic(), body, content_type, etag)
-        while len(self._answers) > _CACHED_ANSWERS:
-            self._answers.popitem(last=False)
+        self._bytes += len(key) + len(body)
+        while self._bytes > _CACHED_BYTES:
+            self._drop(next(iter(self._answers)))
+
+    def _drop(self, key: str) -> None:
+        found = self._answers.pop(key, None)
+        if found is not None:
+            self._bytes -= len(key) + len(found[1])
 
 
 class Api:
@@ -82,6 +94,7 @@ class Api:
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._settings = settings
         self._clock = clock
+        self._record = record_of(settings)
         self._database = Database(settings)
         self._cache = _Cache(settings.api.cache_seconds)
         self.registry = CollectorRegistry()
@@ -95,6 +108,7 @@ class Api:
             [
                 web.get("/v1/costs", self._costs),
                 web.get("/v1/rolling", self._rolling),
+                web.get("/v1/runs", self._runs),
                 web.get("/v1/freshness", self._freshness),
                 web.get("/v1/reconciliation", self._reconciliation),
                 web.get("/v1/dimensions", self._dimensions),
@@ -121,6 +135,11 @@ class Api:
             response = problem.response()
         except web.HTTPException as error:
             response = Problem(error.status, error.reason, f"{request.method} {request.path}; see /docs").response()
+        except Exception:
+            log.exception("no answer to %s", request.path_qs)
+            response = Problem(
+                500, "a fault of this service", "the log of the API says more; please report it"
+            ).response()
         self._requests.labels(path, response.status).inc()
         self._seconds.labels(path).observe(time.perf_counter() - began)
         return response
@@ -140,13 +159,13 @@ class Api:
             self._cache.put(key, *found)
         body, content_type, etag = found
         headers = {"ETag": etag, "Cache-Control": f"private, max-age={int(self._settings.api.cache_seconds)}"}
-        if request.headers.get("If-None-Match") == etag:
+        if etag in {known.strip().removeprefix("W/") for known in request.headers.get("If-None-Match", "").split(",")}:
             return web.Response(status=304, headers=headers)
         return web.Response(body=body, content_type=content_type, headers=headers)
 
     async def _costs(self, request: web.Request) -> web.Response:
         query, filters = costs.parse(request.query)
-        asked = costs.sql(query, filters, self._clock.now(), self._settings.clickhouse.history_days)
+        asked = costs.sql(query, filters, self._clock.now(), self._settings.clickhouse.history_days, self._record)
         rows = await self._database.rows(asked.text, asked.values)
         more = len(rows) > query.limit
         rows = rows[: query.limit]
@@ -159,7 +178,9 @@ class Api:
         if query.format == "csv":
             return web.Response(body=_csv(asked.columns, rows), content_type="text/csv")
         if query.format == "parquet":
-            return web.Response(body=_parquet(asked.columns, rows), content_type="application/vnd.apache.parquet")
+            return web.Response(
+                body=_parquet(asked.columns, rows, query.granularity), content_type="application/vnd.apache.parquet"
+            )
         body = {
             "measure": query.measure,
             "granularity": query.granularity,
@@ -170,14 +191,27 @@ class Api:
 
     async def _rolling(self, request: web.Request) -> web.Response:
         allowed = {"level": "String", "series": "String", "window": "String", "currency": "String", "run": "String"}
-        values = {"run": "live", **_known(request, list(allowed))}
-        where = " AND ".join(f"{name} = {{{name}:{allowed[name]}}}" for name in values)
-        columns = ["currency", "level", "series", "window", "kind", "window_end", "billed", "effective"]
+        given = {"run": "live", "limit": "1000", **_known(request, [*allowed, "limit", "cursor"])}
+        limit, cursor = _limit(given.pop("limit"), 100_000), given.pop("cursor", None)
+        keys = ["currency", "level", "series", "window", "kind"]
+        where = " AND ".join(f"{name} = {{{name}:{allowed[name]}}}" for name in given)
+        values: dict[str, Any] = {**given, "limit": limit + 1}
+        if cursor is not None:
+            values |= {f"c{number}": value for number, value in enumerate(costs.after(cursor, len(keys)))}
+            where += f" AND ({', '.join(keys)}) > ({', '.join(f'{{c{n}:String}}' for n in range(len(keys)))})"
+        columns = [*keys, "window_end", "billed", "effective"]
         rows = await self._database.rows(
             f"SELECT {', '.join(columns)} FROM rolling_totals FINAL WHERE {where} "  # noqa: S608 - names are ours
-            "ORDER BY currency, level, series, window, kind LIMIT 100000",
+            f"ORDER BY {', '.join(keys)} LIMIT {{limit:UInt32}}",
             values,
         )
+        following = costs.cursor_of(rows[limit - 1][: len(keys)]) if len(rows) > limit else None
+        return _json({"rows": _dicts(columns, rows[:limit]), "next_cursor": following})
+
+    async def _runs(self, request: web.Request) -> web.Response:
+        _known(request, [])
+        columns = ["run", "state", "steps", "started_at", "finished_at", "events", "note"]
+        rows = await self._database.rows(f"SELECT {', '.join(columns)} FROM runs FINAL ORDER BY started_at DESC")  # noqa: S608
         return _json({"rows": _dicts(columns, rows)})
 
     async def _freshness(self, request: web.Request) -> web.Response:
@@ -189,16 +223,18 @@ class Api:
 
     async def _reconciliation(self, request: web.Request) -> web.Response:
         _known(request, [])
-        columns = ["source", "provider", "billing_account", "reading", "currency", "said_billed", "said_effective"]
-        columns += ["held_billed", "held_effective"]
-        rows = _dicts(columns, await self._database.rows(_RECONCILIATION))
-        for row in rows:
-            for measure in ("billed", "effective"):
-                difference = Decimal(str(row[f"held_{measure}"])) - Decimal(str(row[f"said_{measure}"]))
-                row[f"difference_{measure}"] = _plain(difference)
-        columns = ["source", "billing_account", "control", "first_day", "last_day", "currency", "billed", "effective"]
-        controls = await self._database.rows(f"SELECT {', '.join(columns)} FROM controls FINAL ORDER BY 1, 2, 3, 4")  # noqa: S608
-        return _json({"readings": rows, "controls": _dicts(columns, controls)})
+        book = ["source", "provider", "billing_account"]
+        amounts = ["said_billed", "said_effective", "held_billed", "held_effective"]
+        readings = await self._database.rows(_READINGS_HELD)
+        controls = await self._database.rows(_CONTROLS_HELD)
+        return _json(
+            {
+                "readings": _differing(_dicts([*book, "reading", "currency", *amounts], readings)),
+                "controls": _differing(
+                    _dicts([*book, "control", "first_day", "last_day", "currency", *amounts], controls)
+                ),
+            }
+        )
 
     async def _dimensions(self, request: web.Request) -> web.Response:
         _known(request, [])
@@ -209,13 +245,12 @@ class Api:
         values = {"prefix": "", "limit": "100", **_known(request, ["prefix", "limit"])}
         if name not in costs.DIMENSIONS and not name.startswith("tag:"):
             raise unknown("dimension", name, [*costs.DIMENSIONS, "tag:KEY"])
-        if not values["limit"].isdigit() or not 0 < int(values["limit"]) <= _MOST_VALUES:
-            raise Problem(400, "bad parameters", "limit: a whole number from 1 to 10000")
+        limit = _limit(values["limit"], _MOST_VALUES)
         column = "tags[{tag:String}]" if name.startswith("tag:") else f"toString({name})"
         rows = await self._database.rows(
-            f"SELECT DISTINCT {column} AS v FROM lines WHERE startsWith(v, {{prefix:String}}) AND v != '' "  # noqa: S608
+            f"SELECT DISTINCT {column} AS v FROM lines WHERE run = 'live' AND startsWith(v, {{prefix:String}}) AND v != '' "  # noqa: S608
             "ORDER BY v LIMIT {limit:UInt32}",
-            {**values, "limit": int(values["limit"]), "tag": name.removeprefix("tag:")},
+            {**values, "limit": limit, "tag": name.removeprefix("tag:")},
         )
         return _json({"dimension": name, "values": [row[0] for row in rows]})
 
@@ -242,42 +277,79 @@ SELECT source, provider, billing_account, view, max(opened_at), max(closed_at), 
 FROM readings FINAL WHERE run = 'live' GROUP BY source, provider, billing_account, view ORDER BY 1, 2, 3, 4
 """
 
-# What the last closed reading of each book said of its coverage, against what the newest statements hold of it.
-_RECONCILIATION = """
+# What the last closed reading of each book said of its coverage, against what the newest statements hold of it; a
+# currency that only one of them has stands beside 0.
+_READINGS_HELD = """
 WITH last AS (
     SELECT source, provider, billing_account, argMax(reading, closed_at) AS reading,
-           argMax(first_day, closed_at) AS since, argMax(last_day, closed_at) AS until, argMax(currencies, closed_at) AS currencies,
-           argMax(billed, closed_at) AS said_billed, argMax(effective, closed_at) AS said_effective
-    FROM readings FINAL WHERE closed_at IS NOT NULL AND view = '' AND run = 'live'
+           argMax(first_day, closed_at) AS since, argMax(last_day, closed_at) AS until,
+           argMax(arrayZip(currencies, billed, effective), closed_at) AS said
+    FROM readings FINAL WHERE isNotNull(closed_at) AND view = '' AND run = 'live'
     GROUP BY source, provider, billing_account
 )
-SELECT source, provider, billing_account, reading, one.1 AS currency, one.2, one.3, held_billed, held_effective
-FROM last ARRAY JOIN arrayZip(currencies, said_billed, said_effective) AS one
-LEFT JOIN (
-    SELECT source, provider, billing_account, currency, sum(arraySum(billed)) AS held_billed,
-           sum(arraySum(effective)) AS held_effective
-    FROM statements FINAL
+SELECT source, provider, billing_account, any(reading), currency,
+       sum(said_billed), sum(said_effective), sum(held_billed), sum(held_effective)
+FROM (
+    SELECT source, provider, billing_account, reading, one.1 AS currency, one.2 AS said_billed,
+           one.3 AS said_effective, toDecimal128(0, 18) AS held_billed, toDecimal128(0, 18) AS held_effective
+    FROM last ARRAY JOIN said AS one
+    UNION ALL
+    SELECT source, provider, billing_account, last.reading AS reading, currency, toDecimal128(0, 18),
+           toDecimal128(0, 18), arraySum(billed), arraySum(effective)
+    FROM (SELECT * FROM statements FINAL WHERE run = 'live' AND view = '') AS held
     INNER JOIN last USING (source, provider, billing_account)
-    WHERE day >= since AND day <= until AND view = ''
-    GROUP BY source, provider, billing_account, currency
-) AS held ON held.source = last.source AND held.provider = last.provider
-    AND held.billing_account = last.billing_account AND held.currency = one.1
-ORDER BY 1, 2, 3, 5
+    WHERE day >= since AND day <= until
+)
+GROUP BY source, provider, billing_account, currency
+HAVING sum(said_billed) != 0 OR sum(held_billed) != 0 OR sum(said_effective) != 0 OR sum(held_effective) != 0
+ORDER BY source, provider, billing_account, currency
 """
+
+# A source's own answer over a longer time, against what is held of the same days; its forecast has no counterpart yet.
+_CONTROLS_HELD = """
+SELECT c.source, c.provider, c.billing_account, c.control, c.first_day, c.last_day, c.currency,
+       any(c.billed), any(c.effective),
+       sumIf(arraySum(s.billed), s.day >= c.first_day AND s.day <= c.last_day),
+       sumIf(arraySum(s.effective), s.day >= c.first_day AND s.day <= c.last_day)
+FROM (SELECT * FROM controls FINAL WHERE run = 'live' AND control != 'forecast') AS c
+LEFT JOIN (SELECT * FROM statements FINAL WHERE run = 'live' AND view = '') AS s
+    USING (source, provider, billing_account, currency)
+GROUP BY c.source, c.provider, c.billing_account, c.control, c.first_day, c.last_day, c.currency
+ORDER BY 1, 2, 3, 4, 5
+"""
+
+
+def _differing(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    for row in rows:
+        for measure in ("billed", "effective"):
+            if row[f"said_{measure}"] is not None:
+                difference = Decimal(row[f"held_{measure}"]) - Decimal(row[f"said_{measure}"])
+                row[f"difference_{measure}"] = _plain(difference)
+    return rows
 
 
 def _known(request: web.Request, names: list[str]) -> dict[str, str]:
     for name in request.query:
         if name not in names:
             raise unknown("parameter", name, names or ["none"])
+        if len(request.query.getall(name)) > 1:
+            raise Problem(400, "bad parameters", f"{name} is given several times: give it once")
     return dict(request.query)
+
+
+def _limit(text: str, most: int) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) <= most):
+        raise Problem(400, "bad parameters", f"limit: a whole number from 1 to {most}")
+    return int(text)
 
 
 def _plain(value: object) -> object:
     """Return a value as JSON holds it: money as text, never as a binary fraction."""
     if isinstance(value, Decimal):
         return f"{value.normalize():f}" if value else "0"
-    if isinstance(value, (date, datetime)):
+    if isinstance(value, datetime):
+        return (value if value.tzinfo else value.replace(tzinfo=UTC)).isoformat()
+    if isinstance(value, date):
         return value.isoformat()
     return value
 
@@ -298,8 +370,8 @@ def _csv(columns: list[str], rows: list[list[Any]]) -> bytes:
     return out.getvalue().encode()
 
 
-def _parquet(columns: list[str], rows: list[list[Any]]) -> bytes:
-    types: list[pa.DataType] = [pa.date32() if rows and type(rows[0][0]) is date else pa.timestamp("s")]
+def _parquet(columns: list[str], rows: list[list[Any]], granularity: str) -> bytes:
+    types: list[pa.DataType] = [pa.timestamp("s") if granularity == "hour" else pa.date32()]
     types += [pa.string()] * (len(columns) - 2) + [pa.decimal128(38, 18)]
     arrays = [pa.array([row[i] for row in rows], kind) for i, kind in enumerate(types)]
     out = io.BytesIO()

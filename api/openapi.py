@@ -7,9 +7,10 @@ from api.costs import CostQuery
 from spendstream import __version__
 
 _TEXT: dict[str, Any] = {"type": "string"}
-_ROLLING = ["level", "series", "window", "currency", "run"]
+_ROLLING = ["level", "series", "window", "currency", "run", "limit", "cursor"]
 _PATHS: dict[str, tuple[str, list[str]]] = {
     "/v1/rolling": ("Rolling windows: 7 and 30 days, month, quarter, year to date.", _ROLLING),
+    "/v1/runs": ("Replays, and the live run.", []),
     "/v1/freshness": ("What was read when, and how final it is.", []),
     "/v1/reconciliation": ("What the sources say against what is held.", []),
     "/v1/dimensions": ("The dimensions to group and filter by.", []),

@@ -28,6 +28,7 @@ import faust
 from faust.types import TP
 from mode.utils.queues import FlowControlEvent
 
+from processors.live_names import app_id, changelog_name
 from processors.live_state import PartitionState, Writes
 from processors.runner import StepFailedError, StepRunner
 from processors.step import Output, Step
@@ -51,16 +52,6 @@ Faults = Callable[[str], None]
 
 def no_faults(_: str) -> None:
     """Do nothing: the fault points of a process that is not under test."""
-
-
-def app_id(settings: Settings, step: Step) -> str:
-    """Return the consumer group of a step; a new epoch or run begins a new one, with a state of its own."""
-    return f"{settings.kafka.prefix}spendstream-{step.name}-e{settings.kafka.epoch}-{settings.processing.run}"
-
-
-def changelog_name(settings: Settings, step: Step) -> str:
-    """Return the name of the changelog topic of a step's state."""
-    return f"{app_id(settings, step)}-state-changelog"
 
 
 @dataclass(slots=True)

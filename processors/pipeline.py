@@ -1,7 +1,7 @@
 """Which steps there are, made for a deployment."""
 
 from processors.ledger import LedgerOptions, Record, ledger
-from processors.live import changelog_name
+from processors.live_names import changelog_name
 from processors.step import Step
 from processors.totals import TotalsOptions, totals
 from spendstream.settings import Settings
@@ -11,11 +11,15 @@ def steps(settings: Settings, run: str | None = None) -> tuple[Step, ...]:
     """Return all steps, in the order of the flow; `run` is by default the one of the settings."""
     name = run or settings.processing.run
     kafka = settings.kafka
-    record = Record(tuple((r.billing_account, r.source, r.first_day) for r in settings.ledger.of_record))
     return (
-        ledger(LedgerOptions(kafka.shards, kafka.epoch, name, settings.ledger.tags, record)),
+        ledger(LedgerOptions(kafka.shards, kafka.epoch, name, settings.ledger.tags, record_of(settings))),
         totals(TotalsOptions(kafka.shards, kafka.epoch, name)),
     )
+
+
+def record_of(settings: Settings) -> Record:
+    """Return the rules that say which source is of record."""
+    return Record(tuple((r.billing_account, r.source, r.first_day) for r in settings.ledger.of_record))
 
 
 def changelogs(settings: Settings) -> tuple[str, ...]:

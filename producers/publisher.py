@@ -18,7 +18,8 @@ from dataclasses import dataclass, fields
 from datetime import date, datetime
 from typing import Any
 
-from processors.ledger import OverlapError, Record
+from processors.ledger import OverlapError
+from processors.pipeline import record_of
 from processors.series import shard_of
 from producers.sender import Sender
 from producers.statement import Line, Said, Scope, content_hash, fold
@@ -98,7 +99,7 @@ class Publisher(Sender):
     def _check_overlap(self, coverage: Coverage) -> None:
         if coverage.view is not None:
             return
-        record = Record(tuple((r.billing_account, r.source, r.first_day) for r in self.settings.ledger.of_record))
+        record = record_of(self.settings)
         if record.source_for(coverage.billing_account, coverage.last_day) is not None:
             return
         for head in self.heads.values():

@@ -6,7 +6,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
-from processors.ledger import Record
+from processors.pipeline import record_of
 from processors.series import Series
 from producers.statement import Scope
 from schemas.codec import Codec, CodecError
@@ -142,7 +142,7 @@ def _totals_of_record(
     settings: Settings, held: Held, scopes: dict[str, Scope]
 ) -> dict[tuple[str, str], tuple[int, int]]:
     """Return what the statements of record add up to, for the organisation and every account's service."""
-    record = Record(tuple((r.billing_account, r.source, r.first_day) for r in settings.ledger.of_record))
+    record = record_of(settings)
     billed: Counter[tuple[str, str]] = Counter()
     effective: Counter[tuple[str, str]] = Counter()
     for key, (_, _, some_billed, some_effective) in held.items():

@@ -24,7 +24,7 @@ from urllib.parse import urlencode
 from urllib.request import urlopen
 
 from spendstream.local.clickhouse import LocalClickHouse
-from spendstream.local.kafka_apache import QUICK_START, ApacheKafka
+from spendstream.local.kafka_apache import QUICK_START, ApacheKafka, free_port
 from spendstream.settings import Settings, load
 from spendstream.supervise import start_service
 from spendstream.verify import verify
@@ -165,7 +165,7 @@ def run(
     with (
         tempfile.TemporaryDirectory(prefix="spendstream-drill-") as name,
         ApacheKafka(java_options=QUICK_START, report=tell) as kafka,
-        LocalClickHouse(Path(name) / "clickhouse") as clickhouse,
+        LocalClickHouse(Path(name) / "clickhouse", port=free_port()) as clickhouse,
     ):
         folder = Path(name)
         environment = _environment(folder, kafka.bootstrap, clickhouse.url)
