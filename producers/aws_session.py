@@ -21,6 +21,7 @@ from botocore.exceptions import (
 )
 from botocore.session import get_session
 
+from producers.recording import NoTape, Tape
 from producers.source import SourceError
 from spendstream.settings import Aws, Payer
 
@@ -69,10 +70,19 @@ def explained(error: BotoCoreError | ClientError, what: str) -> SourceError:
 
 
 class AwsSessions:
-    """Clients for every payer account; the role of each is assumed when needed, and renewed before it runs out."""
+    """Clients for every payer account; the role of each is assumed when needed, and renewed before it runs out.
 
-    def __init__(self, settings: Aws) -> None:
+    Parameters
+    ----------
+    settings
+        How AWS is reached.
+    tape
+        Keeps, or gives, the answers of these clients.
+    """
+
+    def __init__(self, settings: Aws, tape: Tape | None = None) -> None:
         self._settings = settings
+        self._tape = tape or NoTape()
         self.client = cache(self._client)
 
     def own_account(self) -> Payer:
@@ -90,13 +100,19 @@ class AwsSessions:
         return Payer(account=account)
 
     def _client(self, service: str, region: str, payer: Payer | None = None) -> Any:  # noqa: ANN401 - boto3 is untyped
-        session = boto3.Session() if payer is None or payer.role_arn is None else self._assumed(payer)
-        return session.client(
+        if self._tape.plays:
+            # Nothing is signed or sent, and no credentials are looked for.
+            session = boto3.Session(aws_access_key_id="recorded", aws_secret_access_key="recorded")  # noqa: S106
+        else:
+            session = boto3.Session() if payer is None or payer.role_arn is None else self._assumed(payer)
+        client = session.client(
             service,  # type: ignore[call-overload]
             region_name=region,
             endpoint_url=self._settings.endpoint_url,
             config=_PATIENT,
         )
+        self._tape.attach(client, "" if payer is None else payer.account)
+        return client
 
     def _assumed(self, payer: Payer) -> boto3.Session:
         credentials = RefreshableCredentials.create_from_metadata(

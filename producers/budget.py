@@ -11,6 +11,7 @@ from datetime import datetime
 
 from producers.sender import Sender
 from schemas.events import PaidRequest
+from spendstream.clock import Clock
 from spendstream.money import from_units, to_units
 from spendstream.read_back import read_back
 from spendstream.settings import Budget as Options
@@ -86,17 +87,7 @@ class Budget:
                         f"{purpose.purpose} may use {share:.0%} of it: it waits until the next {name}, or raise "
                         f"budget.usd_per_{name}"
                     )
-            event = PaidRequest(
-                id=uuid.uuid4().hex,
-                at=now,
-                api=purpose.api,
-                billing_account=purpose.billing_account,
-                purpose=purpose.purpose,
-                detail=detail,
-                cost=from_units(cost),
-                outcome="ok",
-                reading=purpose.reading,
-            )
+            event = _event(purpose, detail, cost, now)
             self._paid[event.id] = (now, cost)
             self._sender.send(PAID_REQUESTS, 0, event.id, event)
             self._sender.flush()
@@ -107,3 +98,42 @@ class Budget:
         with self._lock:
             self._paid[request.id] = (request.at, 0)
             self._sender.send(PAID_REQUESTS, 0, request.id, replace(request, cost=from_units(0), outcome="failed"))
+            self._sender.flush()
+
+
+class NoBudget(Budget):
+    """Pays nothing, for answers that come from a recording.
+
+    Parameters
+    ----------
+    clock
+        Tells when requests are made.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def spent(self, now: datetime) -> tuple[int, int]:  # noqa: ARG002 - nothing, at any time
+        """Return nothing spent."""
+        return 0, 0
+
+    def pay(self, purpose: Purpose, detail: str, cost: int, *, share: float = 1.0) -> PaidRequest:  # noqa: ARG002
+        """Let every request pass, at no cost."""
+        return _event(purpose, detail, 0, self._clock.now())
+
+    def failed(self, request: PaidRequest) -> None:
+        """Do nothing: it cost nothing."""
+
+
+def _event(purpose: Purpose, detail: str, cost: int, at: datetime) -> PaidRequest:
+    return PaidRequest(
+        id=uuid.uuid4().hex,
+        at=at,
+        api=purpose.api,
+        billing_account=purpose.billing_account,
+        purpose=purpose.purpose,
+        detail=detail,
+        cost=from_units(cost),
+        outcome="ok",
+        reading=purpose.reading,
+    )

@@ -88,7 +88,7 @@ class CostExplorer:
     def __init__(
         self, options: Options, payer: Payer | None, sessions: AwsSessions, budget: Budget, publisher: Publisher
     ) -> None:
-        self.name = f"{self.source}.{payer.account}" if payer else self.source
+        self.name = cost_explorer_name(payer)
         self.schedule = options.schedule
         self._options = options
         self._known_payer = payer
@@ -170,6 +170,11 @@ class CostExplorer:
         open_days = [day for (day, _, _), total in totals.items() if total.estimated]
         final = min(open_days) - timedelta(days=1) if open_days else closed
         return max(closed, first_day), final if final >= first_day else None
+
+
+def cost_explorer_name(payer: Payer | None) -> str:
+    """Return the name of the source of a payer; None: the account of the credentials."""
+    return f"{CostExplorer.source}.{payer.account}" if payer else CostExplorer.source
 
 
 def window(clock: Clock, options: Options) -> tuple[date, date]:

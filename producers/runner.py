@@ -16,19 +16,21 @@ from confluent_kafka import KafkaException
 
 from processors.ledger import OverlapError
 from producers.aws_session import AwsSessions
-from producers.budget import Budget
-from producers.cost_explorer import CostExplorer
+from producers.budget import Budget, NoBudget
+from producers.cloudwatch import CloudWatch
+from producers.cost_explorer import CostExplorer, cost_explorer_name
 from producers.focus_export import FocusExport
 from producers.on_demand import ask_running, pages
 from producers.publisher import Publisher
+from producers.recording import Player, Recorder, recorder, store
 from producers.runs import Runs
 from producers.scheduler import Scheduler
 from producers.sender import DeliveryError, Sender
 from producers.source import ReadingReport, Source, SourceError
 from spendstream.admin import ensure_topics
-from spendstream.clock import Clock, SystemClock
+from spendstream.clock import Clock, ManualClock, SystemClock
 from spendstream.health import Progress, health_page
-from spendstream.settings import ConfigurationError, Settings
+from spendstream.settings import ConfigurationError, Payer, Settings
 
 _LOOK_SECONDS = 5.0
 _STOP_SECONDS = 15.0
@@ -44,11 +46,12 @@ Build = Callable[[Callable[[], None]], list[Source]]
 class Shared:
     """What the sources of one process share, and the lanes that they run in."""
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
+    def __init__(self, settings: Settings, clock: Clock, player: Player | None = None) -> None:
         self.settings = settings
         self.clock = clock
         self.runs = Runs(Sender(settings, clock))
-        self.budget = Budget(settings.budget, Sender(settings, clock))
+        self.budget = NoBudget(clock) if player else Budget(settings.budget, Sender(settings, clock))
+        self._player = player
 
     def bills(self, moved: Callable[[], None]) -> list[Source]:
         """Return the sources of cost statements."""
@@ -59,21 +62,40 @@ class Shared:
         publisher.moved = moved
         found: list[Source] = [FocusExport(export, publisher) for export in settings.focus]
         if settings.cost_explorer.enabled:
-            sessions, options = AwsSessions(settings.aws), settings.cost_explorer
-            payers = settings.aws.payers or (None,)
-            found += [CostExplorer(options, payer, sessions, self.budget, publisher) for payer in payers]
+            found += [self._cost_explorer(payer, publisher) for payer in settings.aws.payers or (None,)]
         return found
+
+    def metrics(self, moved: Callable[[], None]) -> list[Source]:
+        """Return the sources of usage metrics."""
+        if not self.settings.cloudwatch.enabled:
+            return []
+        sender = Sender(self.settings, self.clock)
+        sender.moved = moved
+        sessions, keep = self._taped(CloudWatch.name)
+        return [keep(CloudWatch(self.settings.cloudwatch, sessions, self.budget, sender, self.runs))]
 
     def lanes(self) -> dict[str, Build]:
         """Return what builds each lane."""
-        return {"bills": self.bills}
+        return {"bills": self.bills, "metrics": self.metrics}
+
+    def _cost_explorer(self, payer: Payer | None, publisher: Publisher) -> Source:
+        sessions, keep = self._taped(cost_explorer_name(payer))
+        return keep(CostExplorer(self.settings.cost_explorer, payer, sessions, self.budget, publisher))
+
+    def _taped(self, name: str) -> tuple[AwsSessions, Callable[[Source], Source]]:
+        """Return sessions whose answers are kept, or come from a recording, and what makes a source begin its tape."""
+        tape = self._player or recorder(self.settings.recording, name, self.clock)
+        sessions = AwsSessions(self.settings.aws, tape)
+        if not isinstance(tape, Recorder):
+            return sessions, lambda source: source
+        return sessions, lambda source: Recorded(source, tape, self.runs, self.clock)
 
 
 def _check_configured(settings: Settings) -> None:
     if not settings.has_sources:
         raise ConfigurationError(
-            'there is no source to read: set SPENDSTREAM_COST_EXPLORER__ENABLED=true, or SPENDSTREAM_FOCUS=\'[{"name": '
-            '"main", "path": "…"}]\''
+            "there is no source to read: set SPENDSTREAM_COST_EXPLORER__ENABLED=true, "
+            'SPENDSTREAM_CLOUDWATCH__ENABLED=true or SPENDSTREAM_FOCUS=\'[{"name": "main", "path": "…"}]\''
         )
 
 
@@ -106,6 +128,37 @@ def read_once(settings: Settings, clock: Clock | None = None, only: str | None =
     return reports
 
 
+def play(settings: Settings) -> list[ReadingReport]:
+    """Read every run of a recording in the order in which they were made, and return what was done.
+
+    The clock of each run is the time at which it began, so that it asks what was asked then.
+
+    Raises
+    ------
+    ConfigurationError
+        When there is no recording, it is of a source that is not configured, or it lacks what a source asks.
+    """
+    _check_configured(settings)
+    player = Player(store(settings.recording.play_from or ""))
+    clock = ManualClock(player.runs()[0][0])
+    shared = Shared(settings, clock, player)
+    sources = {source.name: source for build in shared.lanes().values() for source in build(lambda: None)}
+    reports = []
+    for at, name in player.runs():
+        if name not in sources:
+            raise ConfigurationError(f"the recording is of {name} too, and that is not configured: enable it")
+        clock.set(at)
+        known = player.begin(at, name)
+        if known is not None and shared.runs.good_at(name) is None:
+            shared.runs.keep(name, known, good=True, note="before the recording began")
+        try:
+            reports.append(sources[name].run_once())
+        except SourceError as error:
+            raise ConfigurationError(f"{name} at {at.isoformat()}: {error}") from None
+        shared.runs.keep(name, at, good=True, note=str(reports[-1]))
+    return reports
+
+
 def run(settings: Settings, *, once: bool, only: str | None = None) -> None:
     """Read the sources when they are due, until SIGTERM or SIGINT; or each, or the `only` one, `once`.
 
@@ -115,8 +168,8 @@ def run(settings: Settings, *, once: bool, only: str | None = None) -> None:
         When there is no source, or a schedule is no cron expression.
     """
     ensure_topics(settings)
-    if once:
-        for report in read_once(settings, only=only):
+    if once or settings.recording.play_from is not None:
+        for report in play(settings) if settings.recording.play_from is not None else read_once(settings, only=only):
             log.info("%s", report)
         return
     _check_configured(settings)
@@ -140,6 +193,23 @@ def run_now(settings: Settings, name: str) -> str:
         return answer
     ensure_topics(settings)
     return "\n".join(str(report) for report in read_once(settings, only=name))
+
+
+class Recorded:
+    """A source whose tape begins anew with each run."""
+
+    def __init__(self, source: Source, tape: Recorder, runs: Runs, clock: Clock) -> None:
+        self.name = source.name
+        self.schedule = source.schedule
+        self._source = source
+        self._tape = tape
+        self._runs = runs
+        self._clock = clock
+
+    def run_once(self) -> ReadingReport:
+        """Read the source."""
+        self._tape.begin(self._clock.now(), self._runs.good_at(self.name))
+        return self._source.run_once()
 
 
 @dataclass(slots=True)

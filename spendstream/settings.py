@@ -8,9 +8,9 @@ that `SPENDSTREAM_CONFIG` names (default `spendstream.toml` in the working folde
 import os
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -98,6 +98,37 @@ class CostExplorer(Section):
     hourly: bool = Field(False, description="the account has hourly data (opt-in at AWS, last 14 days)")
     net: bool = Field(False, description="use net unblended and net amortised cost")
     detail_share: float = Field(0.8, gt=0, le=1, description="share of the polling budget that detail may use")
+
+
+class CloudWatch(Section):
+    """Reading CloudWatch metrics."""
+
+    enabled: bool = Field(False, description="read them")
+    schedule: str = Field("*/5 * * * *", description="cron expression, UTC")
+    regions: tuple[str, ...] = Field(("us-east-1",), min_length=1, description="regions whose metrics are read")
+    accounts: tuple[Payer, ...] = Field(
+        (), description="accounts that are read, each with its role; empty: the account of the credentials"
+    )
+    linked_accounts: bool = Field(False, description="read what other accounts share with these monitoring accounts")
+    billing_account: str | None = Field(None, description="payer of all of them; None: each pays for itself")
+    catalogue: Path | None = Field(None, description="own catalogue of metrics; None: producers/cloudwatch.yaml")
+    reread_minutes: int = Field(30, ge=0, le=1440, description="so long points are read again, because late ones come")
+    discover_minutes: int = Field(60, ge=1, description="how often metrics of new resources are looked for")
+    max_metrics: int = Field(2_000, ge=1, description="metrics read at most, in the order of the catalogue")
+    budget_share: float = Field(0.5, gt=0, le=1, description="share of the polling budget that metrics may use")
+
+
+class Recording(Section):
+    """Keeping the answers of AWS, and reading from such a recording instead of asking."""
+
+    target: str | None = Field(None, description="folder or s3://bucket/prefix to keep answers in; None: not kept")
+    play_from: str | None = Field(None, description="a recording to read, once, instead of asking; None: AWS is asked")
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if self.target is not None and self.play_from is not None:
+            raise ValueError("target and play_from cannot both be set: a recording is made or played")
+        return self
 
 
 class Scheduling(Section):
@@ -212,7 +243,9 @@ class Settings(BaseSettings):
     clickhouse: ClickHouse = ClickHouse()
     aws: Aws = Aws()
     cost_explorer: CostExplorer = CostExplorer()
+    cloudwatch: CloudWatch = CloudWatch()
     budget: Budget = Budget()
+    recording: Recording = Recording()
     scheduling: Scheduling = Scheduling()
     focus: tuple[FocusExport, ...] = ()
     ledger: Ledger = Ledger()
@@ -225,7 +258,7 @@ class Settings(BaseSettings):
     @property
     def has_sources(self) -> bool:
         """Whether there is anything to read."""
-        return bool(self.focus) or self.cost_explorer.enabled
+        return bool(self.focus) or self.cost_explorer.enabled or self.cloudwatch.enabled
 
     @classmethod
     def settings_customise_sources(

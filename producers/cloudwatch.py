@@ -1,0 +1,365 @@
+"""CloudWatch: what is used right now, hours before it stands on a bill.
+
+A run asks every account and region in parallel: for the metrics that there are (ListMetrics, now and then), then for
+their points (GetMetricData, 500 metrics a call), but only of metrics whose next point can have come. Points come late,
+so the last half hour is asked for again; only what is new or changed is published, under the version of this run, and a
+later version of a point replaces an earlier one. A region that fails is asked again in the next run, from where it was
+read last, and holds up no other.
+"""
+
+import logging
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from processors.series import shard_of
+from producers.aws_session import AwsSessions, explained
+from producers.budget import Budget, BudgetExceededError, Purpose
+from producers.cloudwatch_catalogue import Metric, load
+from producers.cloudwatch_points import Span, batches, increases, span
+from producers.runs import Runs
+from producers.sender import Sender
+from producers.source import ReadingReport, SourceError
+from schemas.events import UsageMetrics
+from spendstream.clock import to_millis
+from spendstream.money import to_units
+from spendstream.settings import CloudWatch as Options
+from spendstream.settings import Payer
+from spendstream.topics import USAGE
+
+METRIC_COST = to_units("0.00001")
+LIST_COST = to_units("0.00001")
+_RECENT_SECONDS = 3600
+_IN_PARALLEL = 8
+_GOOD = ("Complete", "PartialData")
+
+log = logging.getLogger(__name__)
+
+_Point = tuple[datetime, float]
+#: What is asked for together: seconds between questions, seconds of a point, whether it counts up.
+_Group = tuple[int, int, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One metric of one resource or group; `owner` is the account that shares it, where it is another's."""
+
+    kind: Metric
+    dimensions: tuple[tuple[str, str], ...]
+    owner: str | None = None
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What tells it from others."""
+        kind = self.kind
+        return kind.namespace, kind.metric, kind.statistic, kind.period, self.dimensions, self.owner
+
+
+@dataclass(slots=True)
+class _Target:
+    """One region of one account, and what is known of it."""
+
+    account: Payer
+    region: str
+    client: Any
+    kinds: list[Metric]
+    series: list[Series] = field(default_factory=list)
+    discovered_at: datetime | None = None
+    #: When was asked last.
+    asked: dict[_Group, datetime] = field(default_factory=dict)
+    #: What was published, so that only changes go out.
+    sent: dict[tuple[object, ...], dict[datetime, tuple[float, bool]]] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"CloudWatch of {self.account.account} in {self.region}"
+
+
+@dataclass(slots=True)
+class _Answer:
+    """What one target said in one run."""
+
+    points: list[tuple[Series, Span, list[_Point]]] = field(default_factory=list)
+    asked: list[_Group] = field(default_factory=list)
+    left_out: int = 0
+    problem: str = ""
+
+
+class CloudWatch:
+    """Reads the metrics of the catalogue, and publishes their points.
+
+    Parameters
+    ----------
+    options
+        What is read.
+    sessions, budget
+        How AWS is asked, and what that may cost.
+    sender
+        Where events go.
+    runs
+        When it was read last: after downtime the points since then are read.
+    """
+
+    name = source = "cloudwatch"
+
+    def __init__(self, options: Options, sessions: AwsSessions, budget: Budget, sender: Sender, runs: Runs) -> None:
+        self.schedule = options.schedule
+        self._options = options
+        self._sessions = sessions
+        self._budget = budget
+        self._sender = sender
+        self._runs = runs
+        self._catalogue = load(options.catalogue)
+        self._targets: dict[tuple[str, str], _Target] = {}
+
+    def run_once(self) -> ReadingReport:
+        """Read what can be new.
+
+        Raises
+        ------
+        SourceError
+            When a region cannot be read; the others are published.
+        """
+        began, now = time.monotonic(), self._sender.clock.now()
+        reading = f"{to_millis(now):x}-{uuid.uuid4().hex[:8]}"
+        problems = self._reach()
+        targets = list(self._targets.values())
+        with ThreadPoolExecutor(_IN_PARALLEL, "cloudwatch") as pool:
+            found = list(pool.map(lambda target: self._discover(target, now, reading), targets))
+            chosen = self._choose(targets)
+            answers = list(pool.map(lambda target: self._ask(target, chosen[id(target)], now, reading), targets))
+        events = points = 0
+        for target, answer in zip(targets, answers, strict=True):
+            for series, asked, values in answer.points:
+                events += self._publish(target, series, asked, values, now, reading)
+                points += len(values)
+        self._sender.flush()
+        for target, answer in zip(targets, answers, strict=True):
+            target.asked.update(dict.fromkeys(answer.asked, now))
+        problems += [text for text in (*found, *(answer.problem for answer in answers)) if text]
+        if problems:
+            raise SourceError("; ".join(problems))
+        left_out = sum(answer.left_out for answer in answers) + self._too_many(targets)
+        if left_out:
+            log.warning("%d metrics were left out: raise cloudwatch.max_metrics or the polling budget", left_out)
+        return ReadingReport(self.name, 1, events, points, 0, round(time.monotonic() - began, 3), left_out)
+
+    def _reach(self) -> list[str]:
+        """Make the clients that are missing; return which accounts cannot be reached, and why."""
+        problems = []
+        for account in self._options.accounts or (self._own_account(),):
+            try:
+                for region in self._catalogue.regions(self._options.regions):
+                    if (account.account, region) not in self._targets:
+                        client = self._sessions.client("cloudwatch", region, account)
+                        kinds = self._catalogue.in_region(region, self._options.regions)
+                        self._targets[account.account, region] = _Target(account, region, client, kinds)
+            except SourceError as error:
+                problems.append(str(error))
+        return problems
+
+    def _own_account(self) -> Payer:
+        known = next(iter(self._targets.values()), None)
+        return self._sessions.own_account() if known is None else known.account
+
+    def _discover(self, target: _Target, now: datetime, reading: str) -> str:
+        """Look for the metrics of a target, when it is time; return what went wrong."""
+        known = target.discovered_at
+        if known is not None and now - known < timedelta(minutes=self._options.discover_minutes):
+            return ""
+        found: dict[tuple[str, str, bool], list[tuple[dict[str, str], str | None]]] = {}
+        try:
+            for kind in target.kinds:
+                # A metric of a day has no point of the last three hours; asking for recent ones spares the dead ones.
+                listing = (kind.namespace, kind.metric, kind.period <= _RECENT_SECONDS)
+                if listing not in found:
+                    found[listing] = self._list(target, *listing, reading)
+        except (BotoCoreError, ClientError) as error:
+            return str(explained(error, str(target)))
+        except (SourceError, BudgetExceededError) as error:
+            return "" if known is not None else f"{target}: {error}"
+        target.series = [
+            Series(kind, tuple(sorted(dimensions.items())), owner)
+            for kind in target.kinds
+            for dimensions, owner in found[kind.namespace, kind.metric, kind.period <= _RECENT_SECONDS]
+            if kind.takes(dimensions)
+        ]
+        alive = {series.key for series in target.series}
+        target.sent = {key: sent for key, sent in target.sent.items() if key in alive}
+        target.discovered_at = now
+        return ""
+
+    def _list(
+        self, target: _Target, namespace: str, metric: str, recent: bool, reading: str
+    ) -> list[tuple[dict[str, str], str | None]]:
+        request: dict[str, Any] = {"Namespace": namespace, "MetricName": metric}
+        if recent:
+            request["RecentlyActive"] = "PT3H"
+        if self._options.linked_accounts:
+            request["IncludeLinkedAccounts"] = True
+        purpose = Purpose("cloudwatch:ListMetrics", target.account.account, "metrics", reading)
+        found = []
+        while True:
+            page = self._paid(target, "list_metrics", request, purpose, f"{namespace} {metric}", LIST_COST)
+            owners = page.get("OwningAccounts") or [None] * len(page["Metrics"])
+            for entry, owner in zip(page["Metrics"], owners, strict=True):
+                found.append(({pair["Name"]: pair["Value"] for pair in entry.get("Dimensions", ())}, owner))
+            if not page.get("NextToken"):
+                return found
+            request["NextToken"] = page["NextToken"]
+
+    def _choose(self, targets: Sequence[_Target]) -> dict[int, list[Series]]:
+        """Return the series that are read of each target: at most as many as allowed, in the catalogue's order."""
+        chosen: dict[int, list[Series]] = {id(target): [] for target in targets}
+        room = self._options.max_metrics
+        for kind in self._catalogue.metrics:
+            for target in targets:
+                fit = [series for series in target.series if series.kind is kind][:room]
+                chosen[id(target)] += fit
+                room -= len(fit)
+        return chosen
+
+    def _too_many(self, targets: Sequence[_Target]) -> int:
+        return max(0, sum(len(target.series) for target in targets) - self._options.max_metrics)
+
+    def _ask(self, target: _Target, chosen: Sequence[Series], now: datetime, reading: str) -> _Answer:
+        """Ask for the points of a target that can have come since they were asked for."""
+        answer = _Answer()
+        groups: dict[tuple[_Group, bool], list[Series]] = {}
+        for series in chosen:
+            group: _Group = (series.kind.asked_every, series.kind.period, series.kind.differenced)
+            groups.setdefault((group, series.key in target.sent), []).append(series)
+        for (asked_for, known), members in groups.items():
+            every, period, differenced = asked_for
+            last = target.asked.get(asked_for)
+            if known and last is not None and int(last.timestamp()) // every == int(now.timestamp()) // every:
+                continue
+            since = last or self._runs.good_at(self.name)
+            if since is not None and not known:
+                since -= timedelta(minutes=self._options.discover_minutes)  # so long it may have been overlooked
+            asked = span(now, since, period, self._young, differenced=differenced)
+            try:
+                for some in batches(members, asked.points(period)):
+                    answer.points += self._points(target, some, asked, reading)
+            except BudgetExceededError as error:
+                answer.left_out += len(members)
+                log.warning("%s: %s", target, error)
+            except (BotoCoreError, ClientError) as error:
+                answer.problem = str(explained(error, str(target)))
+            except SourceError as error:
+                answer.problem = f"{target}: {error}"
+            else:
+                answer.asked.append(asked_for)
+        return answer
+
+    @property
+    def _young(self) -> timedelta:
+        return timedelta(minutes=self._options.reread_minutes)
+
+    def _points(
+        self, target: _Target, some: Sequence[Series], asked: Span, reading: str
+    ) -> list[tuple[Series, Span, list[_Point]]]:
+        request: dict[str, Any] = {
+            "MetricDataQueries": [_query(number, series) for number, series in enumerate(some)],
+            "StartTime": asked.start,
+            "EndTime": asked.end,
+            "ScanBy": "TimestampAscending",
+        }
+        purpose = Purpose("cloudwatch:GetMetricData", target.account.account, "metrics", reading)
+        detail = f"{len(some)} metrics of {target.region}, {asked.start:%Y-%m-%dT%H:%M} to {asked.end:%Y-%m-%dT%H:%M}"
+        values: dict[str, list[_Point]] = {}
+        while True:
+            page = self._paid(target, "get_metric_data", request, purpose, detail, METRIC_COST * len(some))
+            for result in page["MetricDataResults"]:
+                if result.get("StatusCode", "Complete") not in _GOOD:
+                    series = some[int(result["Id"][1:])]
+                    raise SourceError(f"{series.kind.metric} of {dict(series.dimensions)}: {result['StatusCode']}")
+                times = (moment.astimezone(UTC) for moment in result["Timestamps"])
+                values.setdefault(result["Id"], []).extend(zip(times, result["Values"], strict=True))
+            if not page.get("NextToken"):
+                break
+            request["NextToken"] = page["NextToken"]
+        return [(series, asked, sorted(values.get(f"m{number}", ()))) for number, series in enumerate(some)]
+
+    def _paid(
+        self, target: _Target, operation: str, request: Mapping[str, Any], purpose: Purpose, detail: str, cost: int
+    ) -> dict[str, Any]:
+        paid = self._budget.pay(purpose, detail, cost, share=self._options.budget_share)
+        try:
+            answer: dict[str, Any] = getattr(target.client, operation)(**request)
+        except (BotoCoreError, ClientError):
+            self._budget.failed(paid)
+            raise
+        self._sender.moved()
+        return answer
+
+    def _publish(
+        self, target: _Target, series: Series, asked: Span, values: list[_Point], now: datetime, reading: str
+    ) -> bool:
+        """Send the points that are new or changed; return whether there were any."""
+        kind = series.kind
+        points = increases(values) if kind.differenced else values
+        length = timedelta(seconds=kind.period)
+        told = {at: (value, at + length <= asked.settled) for at, value in points if at >= asked.told}
+        sent = target.sent.get(series.key, {})
+        fresh = {at: point for at, point in told.items() if sent.get(at) != point}
+        target.sent[series.key] = told
+        if not fresh:
+            return False
+        usage, dimensions = kind.usage, dict(series.dimensions)
+        prefix = self._catalogue.region_prefixes.get(target.region)
+        priced = usage is not None and (prefix is not None or "{region}" not in usage.type)
+        account = series.owner or target.account.account
+        event = UsageMetrics(
+            source=self.source,
+            provider="AWS",
+            billing_account=self._options.billing_account or target.account.account,
+            account=account,
+            region=target.region,
+            namespace=kind.namespace,
+            metric=kind.metric,
+            dimensions=dimensions,
+            statistic="Increase" if kind.differenced else kind.statistic,
+            period_seconds=kind.period,
+            unit=kind.unit,
+            service=kind.service,
+            usage_type=usage.type_in(prefix or "", dimensions) if usage and priced else None,
+            usage_unit=usage.unit if usage and priced else None,
+            factor=usage.decimal() if usage and priced else None,
+            reading=reading,
+            read_at=now,
+            version=to_millis(now),
+            starts=[to_millis(at) for at in fresh],
+            values=[value for value, _ in fresh.values()],
+            complete=[complete for _, complete in fresh.values()],
+        )
+        shard = shard_of(account, kind.service or kind.namespace, self._sender.settings.kafka.shards)
+        key = "/".join(
+            (account, target.region, kind.namespace, kind.metric, *(f"{n}={v}" for n, v in series.dimensions))
+        )
+        self._sender.send(USAGE, shard, key, event)
+        return True
+
+
+def _query(number: int, series: Series) -> dict[str, Any]:
+    kind = series.kind
+    query: dict[str, Any] = {
+        "Id": f"m{number}",
+        "MetricStat": {
+            "Metric": {
+                "Namespace": kind.namespace,
+                "MetricName": kind.metric,
+                "Dimensions": [{"Name": name, "Value": value} for name, value in series.dimensions],
+            },
+            "Period": kind.period,
+            "Stat": kind.statistic,
+        },
+    }
+    if series.owner is not None:
+        query["AccountId"] = series.owner
+    return query
