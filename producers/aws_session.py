@@ -78,11 +78,14 @@ class AwsSessions:
         How AWS is reached.
     tape
         Keeps, or gives, the answers of these clients.
+    config
+        Patience.
     """
 
-    def __init__(self, settings: Aws, tape: Tape | None = None) -> None:
+    def __init__(self, settings: Aws, tape: Tape | None = None, config: Config = _PATIENT) -> None:
         self._settings = settings
         self._tape = tape or NoTape()
+        self._config = config
         self.client = cache(self._client)
 
     def own_account(self) -> Payer:
@@ -109,7 +112,7 @@ class AwsSessions:
             service,  # type: ignore[call-overload]
             region_name=region,
             endpoint_url=self._settings.endpoint_url,
-            config=_PATIENT,
+            config=self._config,
         )
         self._tape.attach(client, "" if payer is None else payer.account)
         return client

@@ -180,6 +180,25 @@ def verify(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON 
 
 @app.command()
 @_plainly
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    policy: Annotated[bool, typer.Option("--policy", help="Print only the IAM policies, and check nothing.")] = False,
+) -> None:
+    """Check addresses, credentials and permissions, and say what to do."""
+    from spendstream.doctor import diagnose  # noqa: PLC0415 - keeps other commands quick
+    from spendstream.iam_policy import policies  # noqa: PLC0415
+
+    settings = configuration.load()
+    if policy:
+        typer.echo(json.dumps(policies(settings), indent=2))
+        return
+    diagnosis = diagnose(settings)
+    typer.echo(json.dumps(diagnosis.plain(), indent=2) if as_json else diagnosis.text())
+    raise typer.Exit(0 if diagnosis.healthy else 1)
+
+
+@app.command()
+@_plainly
 def status() -> None:
     """Show what was read when, and how far every book is."""
     from sinks.clickhouse import connect  # noqa: PLC0415 - keeps other commands quick
