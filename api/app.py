@@ -22,7 +22,6 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 
 from api import costs, openapi
 from api.problems import Problem, unknown
-from processors.pipeline import record_of
 from sinks.clickhouse import connect
 from spendstream.clock import Clock
 from spendstream.health import token_matches
@@ -94,7 +93,6 @@ class Api:
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._settings = settings
         self._clock = clock
-        self._record = record_of(settings)
         self._database = Database(settings)
         self._cache = _Cache(settings.api.cache_seconds)
         self.registry = CollectorRegistry()
@@ -165,7 +163,7 @@ class Api:
 
     async def _costs(self, request: web.Request) -> web.Response:
         query, filters = costs.parse(request.query)
-        asked = costs.sql(query, filters, self._clock.now(), self._settings.clickhouse.history_days, self._record)
+        asked = costs.sql(query, filters, self._clock.now(), self._settings)
         rows = await self._database.rows(asked.text, asked.values)
         more = len(rows) > query.limit
         rows = rows[: query.limit]
@@ -191,7 +189,11 @@ class Api:
 
     async def _rolling(self, request: web.Request) -> web.Response:
         allowed = {"level": "String", "series": "String", "window": "String", "currency": "String", "run": "String"}
-        given = {"run": "live", "limit": "1000", **_known(request, [*allowed, "limit", "cursor"])}
+        given = {
+            "run": self._settings.processing.run,
+            "limit": "1000",
+            **_known(request, [*allowed, "limit", "cursor"]),
+        }
         limit, cursor = _limit(given.pop("limit"), 100_000), given.pop("cursor", None)
         keys = ["currency", "level", "series", "window", "kind"]
         where = " AND ".join(f"{name} = {{{name}:{allowed[name]}}}" for name in given)

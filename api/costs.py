@@ -12,6 +12,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from api.problems import Problem, unknown
 from processors.ledger import Record
+from processors.pipeline import record_of
+from spendstream.settings import Settings
 
 Granularity = Literal["hour", "day", "month", "quarter", "year", "total"]
 
@@ -67,7 +69,7 @@ class CostQuery(BaseModel):
     group_by: Names = Field(default_factory=list, description=f"of {', '.join(DIMENSIONS)}, tag:KEY; comma-separated")
     measure: Literal["billed", "effective"] = Field("effective", description="FOCUS BilledCost or EffectiveCost")
     currency: str | None = Field(None, description="only this currency (ISO 4217)")
-    run: str = Field("live", description="run whose totals are read")
+    run: str | None = Field(None, description="run whose totals are read; by default the live one")
     as_of: datetime | None = Field(None, description="what was known at this time, as 2026-01-31T12:00:00Z")
     format: Literal["json", "csv", "parquet"] = Field("json", description="of the answer")
     limit: int = Field(1000, ge=1, le=100_000, description="rows in one answer")
@@ -149,22 +151,26 @@ def _check_dimension(name: str) -> None:
         raise unknown("dimension", name, [*DIMENSIONS, "tag:KEY"])
 
 
-def sql(query: CostQuery, filters: Filters, now: datetime, history_days: int, record: Record) -> Sql:
+def sql(query: CostQuery, filters: Filters, now: datetime, settings: Settings) -> Sql:
     """Return the statement that answers a question.
 
     Day totals answer what they can, at the one level where no dollar stands twice; everything else is read from lines,
-    over a year at most: of the source of `record`, and as the readings that have closed left them.
+    over a year at most: of the source of record, and as the readings that have closed left them.
     """
     level = _level({*query.group_by, *filters}, query)
-    values: dict[str, Any] = {"run": query.run, "first": query.first_day, "last": query.last_day}
+    values: dict[str, Any] = {
+        "run": query.run or settings.processing.run,
+        "first": query.first_day,
+        "last": query.last_day,
+    }
     conditions = ["day >= {first:Date32}", "day <= {last:Date32}"]
     if level is None:
         if (query.last_day - query.first_day).days > _MAX_LINE_DAYS:
             raise Problem(
                 400, "period too long", f"lines are read over {_MAX_LINE_DAYS} days at most: shorten the period"
             )
-        source = announced_lines(query, now, history_days, values)
-        conditions += ["view = ''", *of_record(record, values)]
+        source = announced_lines(query, now, settings.clickhouse.history_days, values)
+        conditions += ["view = ''", *of_record(record_of(settings), values)]
     else:
         source = f"{'hour_totals' if query.granularity == 'hour' else 'totals'} FINAL"
         values["level"] = level

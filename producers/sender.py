@@ -1,9 +1,11 @@
 """Sending events to Kafka: idempotent, acknowledged by all replicas, and never lost silently."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 
 from confluent_kafka import KafkaError, Message, Producer
 
+from processors.step import Json
 from schemas.codec import Codec
 from schemas.events import Event
 from schemas.registry import schema_source
@@ -70,17 +72,33 @@ class Sender:
             elif then is not None:
                 self._acknowledged.append(then)
 
-        value = self.codec.encode(event)
+        self._produce(self.topic(topic), partition, key.encode(), self.codec.encode(event), done)
+        self.moved()
+        self._raise()
+        self._follow()
+
+    def send_state(self, changelog: str, states: Mapping[int, Mapping[str, Json]]) -> None:
+        """Send a step's state to its changelog topic, as the live driver would; `states` by partition and key."""
+
+        def done(error: KafkaError | None, _: Message) -> None:
+            if error is not None:
+                self._failure = self._failure or f"{changelog}: {error.str()}"
+
+        for partition, entries in states.items():
+            for key, value in entries.items():
+                self._produce(changelog, partition, key.encode(), json.dumps(value).encode(), done)
+        self._raise()
+
+    def _produce(
+        self, name: str, partition: int, key: bytes, value: bytes, done: Callable[[KafkaError | None, Message], None]
+    ) -> None:
         while True:
             try:
-                self._producer.produce(self.topic(topic), value, key.encode(), partition, on_delivery=done)
+                self._producer.produce(name, value, key, partition, on_delivery=done)
                 break
             except BufferError:
                 self._producer.poll(0.5)
         self._producer.poll(0)
-        self.moved()
-        self._raise()
-        self._follow()
 
     def flush(self) -> None:
         """Wait until Kafka has acknowledged everything.

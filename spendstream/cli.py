@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial, wraps
 from typing import Annotated, ParamSpec, TypeVar
 
@@ -13,6 +14,7 @@ from rich.table import Table
 
 from schemas.events import DeadLetter
 from spendstream import settings as configuration
+from spendstream.clock import SystemClock
 from spendstream.settings import ConfigurationError, Settings
 from spendstream.supervise import end_with_parent
 from spendstream.telemetry import configure
@@ -26,9 +28,15 @@ app = typer.Typer(
 )
 dead_letters_app = typer.Typer(help="What could not be processed.", no_args_is_help=True)
 app.add_typer(dead_letters_app, name="dead-letters")
+replay_app = typer.Typer(
+    help="Recorded input through the steps once more, beside the live pipeline.", no_args_is_help=True
+)
+app.add_typer(replay_app, name="replay")
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
+
+_TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]
 
 #: Exit status for what a person can mend: settings, addresses, files.
 USAGE = 2
@@ -216,6 +224,86 @@ SELECT source, provider, billing_account, argMax(reading, opened_at), max(closed
        countIf(closed_at IS NULL)
 FROM readings FINAL WHERE run = 'live' GROUP BY source, provider, billing_account ORDER BY 1, 2, 3
 """
+
+
+@replay_app.command("run")
+@_plainly
+def replay_run(
+    run: Annotated[str, typer.Argument(help="Id of the run, as new-tags.")],
+    since: Annotated[datetime | None, typer.Option("--from", formats=_TIMES, help="First time, UTC.")] = None,
+    until: Annotated[datetime | None, typer.Option("--to", formats=_TIMES, help="Time after the last, UTC.")] = None,
+    note: Annotated[str, typer.Option(help="What it is for.")] = "",
+) -> None:
+    """Replay recorded statements into a run of its own; again under the same id gives the same."""
+    from spendstream.replay import Range, Replay  # noqa: PLC0415 - keeps other commands quick
+
+    replay = Replay(configuration.load(), SystemClock(), run)
+    span = Range(*(at if at is None else at.replace(tzinfo=UTC) for at in (since, until)))
+    done = replay.over(span, note, _progress)
+    typer.echo(f"run {run}: {done.events} events; compare it: spendstream replay compare {run}")
+
+
+def _progress(read: int, total: int) -> None:
+    sys.stderr.write(f"\r{read:,} of {total:,} events" + ("\n" if read == total else ""))
+    sys.stderr.flush()
+
+
+@replay_app.command("list")
+@_plainly
+def replay_list() -> None:
+    """List all runs."""
+    from spendstream.replay import runs  # noqa: PLC0415 - keeps other commands quick
+
+    table = Table("run", "state", "began", "finished", "events", "note")
+    for run in sorted(runs(configuration.load()).values(), key=lambda run: run.started_at):
+        finished = "—" if run.finished_at is None else f"{run.finished_at:%Y-%m-%d %H:%M:%S}"
+        table.add_row(run.id, run.state, f"{run.started_at:%Y-%m-%d %H:%M:%S}", finished, f"{run.events:,}", run.note)
+    Console().print(table if table.row_count else "no runs")
+
+
+@replay_app.command("compare")
+@_plainly
+def replay_compare(
+    run: str,
+    other: Annotated[str | None, typer.Argument(help="Another run; by default the live one.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Compare the day totals of two runs, to the last digit; exit status 1 when they differ."""
+    from spendstream.compare import compare  # noqa: PLC0415 - keeps other commands quick
+    from spendstream.replay import known_run  # noqa: PLC0415
+
+    settings = configuration.load()
+    for name in (run, other):
+        if name not in {None, settings.processing.run}:
+            known_run(settings, name)
+    found = compare(settings, run, other or settings.processing.run)
+    typer.echo(json.dumps(found.plain(), indent=2) if as_json else found.text())
+    raise typer.Exit(0 if found.same else 1)
+
+
+@replay_app.command("promote")
+@_plainly
+def replay_promote(run: str) -> None:
+    """Make a run the live one: replay it up to now, and leave its state for the workers."""
+    from spendstream.replay import Replay  # noqa: PLC0415 - keeps other commands quick
+
+    promoted = Replay(configuration.load(), SystemClock(), run).promote(_progress)
+    for where, offset in promoted.to_offsets.items():
+        typer.echo(f"live from {where} offset {offset}")
+    typer.echo(f"now set SPENDSTREAM_PROCESSING__RUN={run} for every service, and start them again")
+
+
+@replay_app.command("drop")
+@_plainly
+def replay_drop(run: str) -> None:
+    """Take a run's rows out of ClickHouse."""
+    from spendstream.compare import drop_rows  # noqa: PLC0415 - keeps other commands quick
+    from spendstream.replay import record_dropped  # noqa: PLC0415
+
+    settings = configuration.load()
+    drop_rows(settings, run)
+    record_dropped(settings, SystemClock(), run)
+    typer.echo(f"run {run} is dropped")
 
 
 @dead_letters_app.command("list")

@@ -92,6 +92,7 @@ class Worker:
 
 
 def announced(settings: Settings, reading: str) -> bool:
-    return len({event.part for event in aggregates(settings) if event.reading == reading}) > 0 and (
-        sum(event.reading == reading for event in aggregates(settings)) >= settings.kafka.shards
-    )
+    """Whether every partition of totals has announced a reading, in the run that is live."""
+    run = settings.processing.run
+    found = [event for event in aggregates(settings) if (event.run, event.reading) == (run, reading)]
+    return len(found) >= settings.kafka.shards
