@@ -8,7 +8,7 @@ from sinks.clickhouse import connect
 from spendstream.settings import ConfigurationError, Settings
 
 #: Tables that hold what steps made, by run.
-TABLES = ("totals", "hour_totals", "rolling_totals", "cost_anomalies")
+TABLES = ("totals", "hour_totals", "rolling_totals")
 _SHOWN = 50
 
 

@@ -146,8 +146,8 @@ class Replay:
             beginning, last = reader.offsets(Range())
             if self._named(beginning) != record.from_offsets:
                 raise ConfigurationError(
-                    f"run {self.run} does not begin where the topic begins, so its totals are not whole: replay without "
-                    "--from under another id, and promote that"
+                    f"run {self.run} does not begin where the topic begins, so its totals are not whole: "
+                    "replay without --from under another id, and promote that"
                 )
             events, _, states = self._feed(reader, Range(), beginning, last, progress)
             partials = reader.ends(PARTIALS)
