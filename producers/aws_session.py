@@ -1,5 +1,6 @@
 """Reaching AWS: sessions for several payer accounts, and errors in words that say what to do."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -80,12 +81,21 @@ class AwsSessions:
         Keeps, or gives, the answers of these clients.
     config
         Patience.
+    moved
+        Called at each answer, as a sign of life.
     """
 
-    def __init__(self, settings: Aws, tape: Tape | None = None, config: Config = _PATIENT) -> None:
+    def __init__(
+        self,
+        settings: Aws,
+        tape: Tape | None = None,
+        config: Config = _PATIENT,
+        moved: Callable[[], None] = lambda: None,
+    ) -> None:
         self._settings = settings
         self._tape = tape or NoTape()
         self._config = config
+        self._moved = moved
         self.client = cache(self._client)
 
     def own_account(self) -> Payer:
@@ -114,6 +124,7 @@ class AwsSessions:
             endpoint_url=self._settings.endpoint_url,
             config=self._config,
         )
+        client.meta.events.register("after-call", lambda **_: self._moved())
         self._tape.attach(client, "" if payer is None else payer.account)
         return client
 

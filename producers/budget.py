@@ -6,8 +6,9 @@ At start all events of the month are read back.
 
 import threading
 import uuid
+from collections import Counter
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime, timedelta
 
 from producers.sender import Sender
 from schemas.events import PaidRequest
@@ -16,6 +17,9 @@ from spendstream.money import from_units, to_units
 from spendstream.read_back import read_back
 from spendstream.settings import Budget as Options
 from spendstream.topics import PAID_REQUESTS
+
+#: A month's cap needs no older request.
+_KEPT = timedelta(days=32)
 
 
 class BudgetExceededError(RuntimeError):
@@ -47,16 +51,21 @@ class Budget:
         self._options = options
         self._sender = sender
         self._lock = threading.Lock()
-        self._paid: dict[str, tuple[datetime, int]] = {}
+        self._days: Counter[date] = Counter()
+        latest: dict[str, PaidRequest] = {}
+        oldest = sender.clock.now() - _KEPT
         for raw in read_back(sender.settings, PAID_REQUESTS):
             event = sender.codec.decode(raw)
-            if isinstance(event, PaidRequest):
-                self._paid[event.id] = (event.at, to_units(event.cost))
+            if isinstance(event, PaidRequest) and event.at >= oldest:
+                latest[event.id] = event
+        for event in latest.values():
+            self._days[event.at.date()] += to_units(event.cost)
 
     def spent(self, now: datetime) -> tuple[int, int]:
         """Return what was spent in the UTC day and month of `now`, in 10⁻¹⁸ dollars."""
-        month = [(at, cost) for at, cost in self._paid.values() if (at.year, at.month) == (now.year, now.month)]
-        return sum(cost for at, cost in month if at.date() == now.date()), sum(cost for _, cost in month)
+        today = now.date()
+        month = sum(cost for day, cost in self._days.items() if (day.year, day.month) == (today.year, today.month))
+        return self._days[today], month
 
     def pay(self, purpose: Purpose, detail: str, cost: int, *, share: float = 1.0) -> PaidRequest:
         """Count a request that is about to be made.
@@ -88,7 +97,7 @@ class Budget:
                         f"budget.usd_per_{name}"
                     )
             event = _event(purpose, detail, cost, now)
-            self._paid[event.id] = (now, cost)
+            self._days[now.date()] += cost
             self._sender.send(PAID_REQUESTS, 0, event.id, event)
             self._sender.flush()
         return event
@@ -96,7 +105,7 @@ class Budget:
     def failed(self, request: PaidRequest) -> None:
         """Take back what a failed call did not cost."""
         with self._lock:
-            self._paid[request.id] = (request.at, 0)
+            self._days[request.at.date()] -= to_units(request.cost)
             self._sender.send(PAID_REQUESTS, 0, request.id, replace(request, cost=from_units(0), outcome="failed"))
             self._sender.flush()
 

@@ -295,7 +295,6 @@ class CloudWatch:
         except (BotoCoreError, ClientError):
             self._budget.failed(paid)
             raise
-        self._sender.moved()
         return answer
 
     def _publish(

@@ -62,7 +62,7 @@ class Shared:
         publisher.moved = moved
         found: list[Source] = [FocusExport(export, publisher) for export in settings.focus]
         if settings.cost_explorer.enabled:
-            found += [self._cost_explorer(payer, publisher) for payer in settings.aws.payers or (None,)]
+            found += [self._cost_explorer(payer, publisher, moved) for payer in settings.aws.payers or (None,)]
         return found
 
     def metrics(self, moved: Callable[[], None]) -> list[Source]:
@@ -71,21 +71,21 @@ class Shared:
             return []
         sender = Sender(self.settings, self.clock)
         sender.moved = moved
-        sessions, keep = self._taped(CloudWatch.name)
+        sessions, keep = self._taped(CloudWatch.name, moved)
         return [keep(CloudWatch(self.settings.cloudwatch, sessions, self.budget, sender, self.runs))]
 
     def lanes(self) -> dict[str, Build]:
         """Return what builds each lane."""
         return {"bills": self.bills, "metrics": self.metrics}
 
-    def _cost_explorer(self, payer: Payer | None, publisher: Publisher) -> Source:
-        sessions, keep = self._taped(cost_explorer_name(payer))
+    def _cost_explorer(self, payer: Payer | None, publisher: Publisher, moved: Callable[[], None]) -> Source:
+        sessions, keep = self._taped(cost_explorer_name(payer), moved)
         return keep(CostExplorer(self.settings.cost_explorer, payer, sessions, self.budget, publisher))
 
-    def _taped(self, name: str) -> tuple[AwsSessions, Callable[[Source], Source]]:
+    def _taped(self, name: str, moved: Callable[[], None]) -> tuple[AwsSessions, Callable[[Source], Source]]:
         """Return sessions whose answers are kept, or come from a recording, and what makes a source begin its tape."""
         tape = self._player or recorder(self.settings.recording, name, self.clock)
-        sessions = AwsSessions(self.settings.aws, tape)
+        sessions = AwsSessions(self.settings.aws, tape, moved=moved)
         if not isinstance(tape, Recorder):
             return sessions, lambda source: source
         return sessions, lambda source: Recorded(source, tape, self.runs, self.clock)

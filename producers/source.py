@@ -12,8 +12,9 @@ class SourceError(RuntimeError):
 class ReadingReport:
     """What one run of a source did.
 
-    `statements` went out, of `lines` lines that were read; `dead_letters` rows could not be taken; `left_out` scopes
-    were published without detail, because the polling budget did not allow it.
+    `statements` (or events of a metric) went out, and `lines` (or points) were read; `dead_letters` rows could not be
+    taken; `left_out` scopes were published without detail, or metrics not read, because the polling budget did not
+    allow it.
     """
 
     source: str
@@ -23,6 +24,14 @@ class ReadingReport:
     dead_letters: int
     seconds: float
     left_out: int = 0
+
+    def __str__(self) -> str:
+        """Return it as a person reads it in a log."""
+        letters = f", {self.dead_letters} dead letters" if self.dead_letters else ""
+        left_out = f", {self.left_out} left out" if self.left_out else ""
+        return (
+            f"{self.source}: {self.statements} published, {self.lines} lines read{letters}{left_out}, {self.seconds} s"
+        )
 
 
 class Source(Protocol):

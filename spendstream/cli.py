@@ -102,7 +102,9 @@ def up() -> None:
 
 
 def _services(settings: Settings) -> list[str]:
-    return ["process", "sink", "api", *(["produce"] if settings.has_sources else [])]
+    # A recording is played once, by `spendstream produce` itself: what ends would end all services.
+    reads = settings.has_sources and settings.recording.play_from is None
+    return ["process", "sink", "api", *(["produce"] if reads else [])]
 
 
 @app.command()

@@ -11,8 +11,11 @@ from urllib.request import Request, urlopen
 import pytest
 from pydantic import SecretStr
 
+from producers.focus_export import FocusExport
 from producers.on_demand import pages
 from producers.runner import Service, run_now
+from producers.sender import DeliveryError
+from producers.source import ReadingReport
 from spendstream.health import health_page
 from spendstream.settings import ConfigurationError
 from tests.producers.test_focus_columns import ROW
@@ -81,8 +84,8 @@ def test_a_source_is_read_at_the_start_and_again_when_it_is_asked_for(deployment
         said = run_now(settings, "focus.main")
         second = until_read(settings, first)
     assert said == "focus.main is read now"
-    assert "statements=1" in first
-    assert "statements=0" in second
+    assert "1 published" in first
+    assert "0 published" in second
 
 
 def test_a_wrong_token_cannot_ask_for_a_run(deployment):
@@ -96,7 +99,7 @@ def test_the_health_page_shows_what_each_source_did_and_when_it_is_due(deploymen
     settings = deployment()
     with running(settings):
         first = until_read(settings)
-        assert "statements=1" in first
+        assert "1 published" in first
         assert shown(settings)["due"].startswith("2027-01-01")
 
 
@@ -107,9 +110,31 @@ def test_without_a_token_nobody_can_ask_for_a_run(deployment):
 
 
 def test_where_no_producer_runs_the_source_is_read_here(deployment):
-    assert "statements=1" in run_now(deployment(), "focus.main")
+    assert "1 published" in run_now(deployment(), "focus.main")
 
 
 def test_a_source_that_is_not_there_is_named_with_those_that_are(deployment):
     with pytest.raises(ConfigurationError, match=r"no source other; there are focus\.main"):
         run_now(deployment(), "other")
+
+
+def test_when_kafka_refuses_the_lanes_begin_anew(deployment, monkeypatch):
+    settings, read = deployment(), FocusExport.run_once
+    refusals = [DeliveryError("Kafka is away")]
+
+    def run_once(source: FocusExport) -> ReadingReport:
+        if refusals:
+            raise refusals.pop()
+        return read(source)
+
+    monkeypatch.setattr(FocusExport, "run_once", run_once)
+    monkeypatch.setattr("producers.runner._FIRST_PAUSE_SECONDS", 0.05)
+    with running(settings):
+        assert "1 published" in until_read(settings)
+
+
+def test_an_error_that_no_pause_heals_ends_the_process(deployment):
+    settings = deployment()
+    settings = settings.model_copy(update={"focus": (settings.focus[0].model_copy(update={"schedule": "hourly"}),)})
+    with pytest.raises(ConfigurationError, match="'hourly' is no cron expression"):
+        Service(settings).run_until_stopped()
