@@ -12,6 +12,7 @@ import gzip
 import hashlib
 import itertools
 import json
+import re
 import threading
 from collections import defaultdict, deque
 from collections.abc import Mapping
@@ -21,14 +22,18 @@ from types import SimpleNamespace
 from typing import Any, Protocol
 
 import boto3
+from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import create_parser
 
 from producers.budget import BudgetExceededError
+from producers.source import SourceError
 from spendstream.clock import Clock
 from spendstream.settings import ConfigurationError, Recording
 
 _KEPT = {"ce": None, "cloudwatch": None, "sts": frozenset({"GetCallerIdentity"})}
 _RUN = "%Y%m%dT%H%M%S.%fZ"
+_RUN_NAME = re.compile(r"\d{8}T\d{6}\.\d{6}Z")
+_DEPTH = 2
 _PARAMETERS = "spendstream_parameters"
 _HEADER = "run.json.gz"
 
@@ -200,7 +205,10 @@ class Recorder:
 
     def _put(self, name: str, content: Json) -> None:
         data = gzip.compress(json.dumps(content).encode(), mtime=0)
-        self._target.put(f"{self._source}/{self._run}/{name}", data)
+        try:
+            self._target.put(f"{self._source}/{self._run}/{name}", data)
+        except (OSError, BotoCoreError, ClientError) as error:
+            raise SourceError(f"an answer cannot be kept: {error}; mend recording.target, or unset it") from None
 
 
 def _body(raw: bytes) -> Json:
@@ -231,9 +239,14 @@ class Player:
         self._lock = threading.Lock()
         self._answers: dict[str, deque[str]] = {}
         self._files: dict[tuple[str, str], list[str]] = defaultdict(list)
-        for name in origin.names():
-            source, run, file = name.split("/")
-            self._files[run, source].append(file)
+        try:
+            names = origin.names()
+        except (OSError, BotoCoreError, ClientError) as error:
+            raise ConfigurationError(f"recording.play_from cannot be read: {error}") from None
+        for name in names:
+            source, run, file = name.split("/") if name.count("/") == _DEPTH else ("", "", "")
+            if _RUN_NAME.fullmatch(run):
+                self._files[run, source].append(file)
         if not self._files:
             raise ConfigurationError(
                 "recording.play_from holds no recording: name the folder that was recording.target"

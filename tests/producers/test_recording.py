@@ -12,6 +12,7 @@ import pytest
 from producers.aws_session import AwsSessions
 from producers.recording import Folder, NotRecordedError, Player, Recorder
 from producers.runner import play, read_once
+from producers.source import SourceError
 from schemas.codec import Codec
 from schemas.events import CostStatement, PaidRequest, UsageMetrics
 from schemas.repository import RepositorySchemas
@@ -197,6 +198,20 @@ def test_metrics_are_played_too(embedded_kafka, tmp_path):
     play(settings)
     events = [e for e in map(CODEC.decode, read_back(settings, USAGE)) if isinstance(e, UsageMetrics)]
     assert [list(event.values) for event in events] == [[42.5]]
+
+
+def test_an_answer_that_cannot_be_kept_is_told_and_names_the_setting(tmp_path):
+    (tmp_path / "cloudwatch").write_text("a file where a folder should be")
+    with pytest.raises(SourceError, match=r"an answer cannot be kept: .*; mend recording\.target"):
+        answered(tmp_path, b"{}")
+
+
+def test_files_of_others_are_no_part_of_a_recording(tmp_path):
+    answered(tmp_path, b"{}")
+    (tmp_path / "notes.json.gz").write_bytes(b"")
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "c.json.gz").write_bytes(b"")
+    assert Player(Folder(tmp_path)).runs() == [(START, "cloudwatch")]
 
 
 def test_an_empty_folder_is_no_recording(embedded_kafka, tmp_path):
