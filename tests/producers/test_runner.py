@@ -11,6 +11,7 @@ from urllib.request import Request, urlopen
 import pytest
 from pydantic import SecretStr
 
+from producers.cloudwatch import CloudWatch
 from producers.focus_export import FocusExport
 from producers.on_demand import pages
 from producers.runner import Service, run_now
@@ -138,3 +139,25 @@ def test_an_error_that_no_pause_heals_ends_the_process(deployment):
     settings = settings.model_copy(update={"focus": (settings.focus[0].model_copy(update={"schedule": "hourly"}),)})
     with pytest.raises(ConfigurationError, match="'hourly' is no cron expression"):
         Service(settings).run_until_stopped()
+
+
+def test_a_bill_that_takes_long_does_not_hold_up_metrics(deployment, monkeypatch):
+    ended, measured = threading.Event(), threading.Event()
+
+    def long_bill(source: FocusExport) -> ReadingReport:
+        ended.wait(30)
+        return ReadingReport(source.name, 1, 0, 0, 0, 0.0)
+
+    def quick_metrics(source: CloudWatch) -> ReadingReport:
+        measured.set()
+        return ReadingReport(source.name, 1, 0, 0, 0, 0.0)
+
+    monkeypatch.setattr(FocusExport, "run_once", long_bill)
+    monkeypatch.setattr(CloudWatch, "run_once", quick_metrics)
+    settings = deployment()
+    settings = settings.model_copy(update={"cloudwatch": settings.cloudwatch.model_copy(update={"enabled": True})})
+    with running(settings):
+        came = measured.wait(30)
+        state = shown(settings)["state"]
+        ended.set()
+    assert (came, state) == (True, "running")

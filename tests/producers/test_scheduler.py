@@ -180,3 +180,17 @@ def test_a_schedule_that_is_no_cron_expression_is_refused_at_the_start(clock, ru
 def test_two_sources_of_one_name_are_refused_at_the_start(clock, runs):
     with pytest.raises(ConfigurationError, match="two sources of the name recorded"):
         scheduler_of(clock, runs, Recorded(clock), Recorded(clock))
+
+
+def test_what_ran_last_is_known_after_a_restart_on_another_machine(kafka, clock):
+    settings = kafka.settings()
+    before = Runs(Sender(settings, clock))
+    before.keep("bills", START, good=True, note="3 published")
+    before.keep("metrics", START, good=True, note="")
+    before.keep("metrics", START + timedelta(minutes=5), good=False, note="AWS is away")
+    after = Runs(Sender(settings, clock))
+    assert after.good_at("bills") == START
+    assert after.good_at("metrics") == START
+    metrics = after.last("metrics")
+    assert metrics is not None
+    assert (metrics.failures, metrics.note) == (1, "AWS is away")
