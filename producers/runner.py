@@ -16,11 +16,13 @@ from confluent_kafka import KafkaException
 
 from processors.ledger import OverlapError
 from producers.aws_session import AwsSessions
+from producers.backfill import Backfill
 from producers.budget import Budget, NoBudget
 from producers.cloudwatch import CloudWatch
 from producers.cost_explorer import CostExplorer, cost_explorer_name
 from producers.focus_export import FocusExport
 from producers.on_demand import ask_running, pages
+from producers.polling_cost import backfill_cost, size_of
 from producers.publisher import Publisher
 from producers.recording import Player, Recorder, recorder, store
 from producers.runs import Runs
@@ -30,6 +32,7 @@ from producers.source import ReadingReport, Source, SourceError
 from spendstream.admin import ensure_topics
 from spendstream.clock import Clock, ManualClock, SystemClock
 from spendstream.health import Progress, health_page
+from spendstream.money import from_units
 from spendstream.settings import ConfigurationError, Payer, Settings
 
 _LOOK_SECONDS = 5.0
@@ -193,6 +196,51 @@ def run_now(settings: Settings, name: str) -> str:
         return answer
     ensure_topics(settings)
     return "\n".join(str(report) for report in read_once(settings, only=name))
+
+
+def backfill(settings: Settings, months: int, agree: Callable[[str], bool], tell: Callable[[str], None]) -> None:
+    """Read the last `months` months before this one from Cost Explorer, oldest first, if `agree` to the price.
+
+    Raises
+    ------
+    ConfigurationError
+        When Cost Explorer is not configured or cannot be read.
+    """
+    if not settings.cost_explorer.enabled:
+        raise ConfigurationError("Cost Explorer is not configured: set SPENDSTREAM_COST_EXPLORER__ENABLED=true")
+    ensure_topics(settings)
+    shared = Shared(settings, SystemClock())
+    publisher = Publisher(settings, shared.clock)
+    for payer in settings.aws.payers or (None,):
+        source = CostExplorer(settings.cost_explorer, payer, AwsSessions(settings.aws), shared.budget, publisher)
+        work = Backfill(source, shared.runs, shared.clock)
+        plan = work.plan(months)
+        if not plan.months:
+            tell(f"{source.name}: all {plan.done} months were read before")
+            continue
+        size = size_of(publisher.heads.values(), 1)
+        most = None if size is None else f"at most {_dollars(backfill_cost(size, len(plan.months)))} USD"
+            "unknown before it was read once"
+            if size is None
+            else f"at most {_dollars(backfill_cost(size, len(plan.months)))} USD"
+        )
+        budget = f"{settings.budget.usd_per_day} USD a day, {settings.budget.usd_per_month} a month"
+        question = (
+            f"{source.name}: {len(plan.months)} months to read, {plan.done} read before. It costs "
+            f"{most or 'what is unknown before it was read once'}. The polling budget of {budget} holds: what it does "
+            "not allow waits, and running this again goes on there. Read?"
+        )
+        if not agree(question):
+            tell("nothing was read")
+            continue
+        try:
+            work.run(plan, lambda month, report: tell(f"{month:%Y-%m}: {report}"))
+        except SourceError as error:
+            raise ConfigurationError(f"{error}; run it again to go on from there") from None
+
+
+def _dollars(units: int) -> str:
+    return f"{from_units(units):,.2f}"
 
 
 class Recorded:

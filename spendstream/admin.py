@@ -1,6 +1,7 @@
 """Making the topics that a deployment needs, and telling which are missing or differ."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -32,6 +33,27 @@ def kafka_client(settings: Settings) -> dict[str, str | int | float | bool]:
     return {"bootstrap.servers": settings.kafka.bootstrap, **settings.kafka.client}
 
 
+def check_kafka(settings: Settings, timeout: float = 20) -> None:
+    """Wait until Kafka answers.
+
+    Raises
+    ------
+    ConfigurationError
+        When it does not, with what to do.
+    """
+    _answer(AdminClient(kafka_client(settings)), settings, timeout)
+
+
+def _answer(admin: AdminClient, settings: Settings, timeout: float) -> dict[str, Any]:
+    try:
+        return admin.list_topics(timeout=timeout).topics
+    except KafkaException as error:
+        raise ConfigurationError(
+            f"no Kafka answers on {settings.kafka.bootstrap}: {error.args[0].str()}; start one with `make kafka`, "
+            "or set SPENDSTREAM_KAFKA__BOOTSTRAP"
+        ) from None
+
+
 def ensure_topics(settings: Settings, changelogs: tuple[str, ...] = (), timeout: float = 20) -> list[str]:
     """Create the topics that are missing, and return their names.
 
@@ -41,13 +63,7 @@ def ensure_topics(settings: Settings, changelogs: tuple[str, ...] = (), timeout:
         When Kafka cannot be reached, or a topic has another number of partitions than the settings say.
     """
     admin = AdminClient(kafka_client(settings))
-    try:
-        there = admin.list_topics(timeout=timeout).topics
-    except KafkaException as error:
-        raise ConfigurationError(
-            f"no Kafka answers on {settings.kafka.bootstrap}: {error.args[0].str()}; start one with `make kafka`, "
-            "or set SPENDSTREAM_KAFKA__BOOTSTRAP"
-        ) from None
+    there = _answer(admin, settings, timeout)
     missing = []
     for topic in plan(settings, changelogs):
         if topic.name not in there:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from spendstream.admin import kafka_client
+from spendstream.admin import check_kafka, kafka_client
 from spendstream.settings import Settings
 from spendstream.topics import Topic
 
@@ -14,9 +14,12 @@ def read_back(settings: Settings, topic: Topic) -> Iterator[bytes]:
 
     Raises
     ------
+    ConfigurationError
+        When no Kafka answers.
     KafkaException
         When a partition cannot be read.
     """
+    check_kafka(settings)
     consumer = Consumer(
         {
             **kafka_client(settings),

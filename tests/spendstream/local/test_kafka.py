@@ -14,8 +14,10 @@ from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartit
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from spendstream.admin import check_kafka
 from spendstream.local.kafka import ApacheKafka, EmbeddedBroker, KafkaStartError
 from spendstream.local.kafka_apache import QUICK_START, _cluster_id, free_port
+from spendstream.settings import ConfigurationError, load
 from spendstream.topics import MAX_MESSAGE_BYTES
 from tests.kafka_backends import Backend
 
@@ -248,3 +250,9 @@ def test_a_cluster_id_never_looks_like_an_option(monkeypatch):
     ids = iter([uuid.UUID(bytes=b"\xf8" + bytes(15)), uuid.UUID(bytes=bytes(16))])
     monkeypatch.setattr("spendstream.local.kafka_apache.uuid.uuid4", lambda: next(ids))
     assert _cluster_id() == "A" * 22
+
+
+def test_reading_back_without_kafka_says_so_instead_of_waiting():
+    settings = load(kafka={"bootstrap": "127.0.0.1:9"})
+    with pytest.raises(ConfigurationError, match=r"no Kafka answers on 127\.0\.0\.1:9"):
+        check_kafka(settings, timeout=1)
