@@ -220,10 +220,6 @@ def backfill(settings: Settings, months: int, agree: Callable[[str], bool], tell
             continue
         size = size_of(publisher.heads.values(), 1)
         most = None if size is None else f"at most {_dollars(backfill_cost(size, len(plan.months)))} USD"
-            "unknown before it was read once"
-            if size is None
-            else f"at most {_dollars(backfill_cost(size, len(plan.months)))} USD"
-        )
         budget = f"{settings.budget.usd_per_day} USD a day, {settings.budget.usd_per_month} a month"
         question = (
             f"{source.name}: {len(plan.months)} months to read, {plan.done} read before. It costs "
