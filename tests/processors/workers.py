@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
 from schemas.codec import Codec
 from schemas.events import CostAggregate, Event
@@ -39,23 +39,30 @@ def messages(settings: Settings, topic: Topic) -> list[bytes]:
 
 def _values(settings: Settings, topic: Topic) -> list[tuple[int, bytes]]:
     consumer = Consumer(
-        {"bootstrap.servers": settings.kafka.bootstrap, "group.id": "test", "enable.auto.commit": False}
+        {
+            "bootstrap.servers": settings.kafka.bootstrap,
+            "group.id": "test",
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "fetch.wait.max.ms": 20,
+        }
     )
     name = settings.kafka.topics.name(topic)
-    found = []
+    waiting = set(range(settings.kafka.topics.partitions(topic)))
+    found: list[tuple[int, bytes]] = []
     try:
-        for partition in range(settings.kafka.topics.partitions(topic)):
-            _, end = consumer.get_watermark_offsets(TopicPartition(name, partition), timeout=10)
-            consumer.assign([TopicPartition(name, partition, 0)])
-            offset = 0
-            while offset < end:
-                message = consumer.poll(5)
-                if message is not None and message.error() is None:
-                    found.append((partition, message.value() or b""))
-                    offset = (message.offset() or 0) + 1
+        consumer.assign([TopicPartition(name, partition, 0) for partition in waiting])
+        while waiting:
+            for message in consumer.consume(1000, 0.05):
+                error = message.error()
+                if error is None:
+                    found.append((message.partition() or 0, message.value() or b""))
+                else:
+                    assert error.code() == KafkaError._PARTITION_EOF, error
+                    waiting.discard(message.partition() or 0)
     finally:
         consumer.close()
-    return found
+    return sorted(found, key=lambda pair: pair[0])
 
 
 def aggregates(settings: Settings) -> list[CostAggregate]:
