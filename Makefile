@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format kafka pins clean
+.PHONY: help install demo test check bench format kafka pins clean
 
 help: ## show the verbs
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -33,6 +33,9 @@ check: $(STAMP) ## style, types, pins, schemas, SQL, compose
 	@$(BIN)/mypy
 	@$(BIN)/python -m schemas.generate --check
 	@$(BIN)/python deploy/check.py
+
+bench: $(STAMP) ## measure against a plain loop, on the real Apache Kafka
+	@$(BIN)/python -m bench
 
 format: $(STAMP) ## put the code in shape
 	@$(BIN)/ruff check --fix --quiet .
