@@ -20,7 +20,7 @@ from datetime import date
 from typing import Any
 
 from processors.contribution import TOTAL, Contribution, added, contribution
-from processors.rows import Row, Rows, unfold
+from processors.rows import Row, Rows, cut
 from processors.series import partition_of, quoted
 from processors.step import Output, State, Step
 from schemas.events import CostPartial, CostStatement, Event, ReadingClosed
@@ -181,8 +181,10 @@ class LedgerPartition:
             self._settle(key, close, changes)
         partitions = self._options.shards
         rows: list[Rows] = [Rows() for _ in range(partitions)]
-        for row in changes.rows:
-            rows[partition_of(row.series, partitions)].add(row)
+        for family, own in changes.rows.items():
+            into = rows[partition_of(family, partitions)]
+            for row in own:
+                into.add(row)
         for day, deltas in sorted(changes.by_day.items()):
             for row in self._settle_day(f"d/{book}/{day}", day, deltas, changes.keys[day]):
                 rows[partition_of(row.series, partitions)].add(row)
@@ -243,7 +245,7 @@ class LedgerPartition:
                 self._state.delete(f"d/{book}/{day}")
 
     def _partials(self, close: ReadingClosed, count: int, partition: int, rows: list[Rows]) -> list[Output]:
-        pieces = _pieces(rows[partition])
+        pieces = cut(rows[partition], MAX_ROWS)
         return [
             Output(
                 PARTIALS,
@@ -275,7 +277,7 @@ class _Changes:
     """What a close changes: rows of an account's service, and differences for the series above it."""
 
     def __init__(self) -> None:
-        self.rows: list[Row] = []
+        self.rows: dict[str, list[Row]] = {}
         self.by_day: dict[int, _Totals] = {}
         self.keys: dict[int, set[str]] = {}
 
@@ -288,6 +290,7 @@ class _Changes:
             f"{currency}/provider={provider}/service={service}",
         )
         own = f"{currency}/provider={provider}/account={account}/service={service}"
+        rows = self.rows.setdefault(own, [])
         deltas = self.by_day.setdefault(day, {})
         self.keys.setdefault(day, set()).add(key)
         for suffix in sorted({*before, *after}):
@@ -305,7 +308,7 @@ class _Changes:
                     continue
                 if not suffix.startswith("/tag="):
                     series = own if hour is not None else own + suffix
-                    self.rows.append(Row(series, day, hour, int(label), now[0], now[1]))
+                    rows.append(Row(series, day, hour, int(label), now[0], now[1]))
                 for target in targets:
                     sums = deltas.setdefault(target, {}).setdefault(label, [0, 0])
                     sums[0] += now[0] - was[0]
@@ -326,14 +329,3 @@ def _whole(periods: dict[str, Any]) -> Contribution:
 
 def _book_in(key: str) -> str:
     return "/".join(key.split("/")[1:4])
-
-
-def _pieces(rows: Rows) -> list[Rows]:
-    if len(rows) <= MAX_ROWS:
-        return [rows]
-    pieces = [Rows()]
-    for row in unfold(rows):
-        if len(pieces[-1]) >= MAX_ROWS:
-            pieces.append(Rows())
-        pieces[-1].add(row)
-    return pieces

@@ -104,3 +104,15 @@ def unfold(event: Rows | CostPartial | CostAggregate) -> Iterator[Row]:
         strict=True,
     ):
         yield Row(series[index], day, hour, kind, billed, effective)
+
+
+def cut(rows: Rows, most: int) -> list[Rows]:
+    """Return rows in pieces of at most `most`; at least one piece, which may be empty."""
+    if len(rows) <= most:
+        return [rows]
+    pieces = [Rows()]
+    for row in unfold(rows):
+        if len(pieces[-1]) >= most:
+            pieces.append(Rows())
+        pieces[-1].add(row)
+    return pieces

@@ -20,7 +20,7 @@ from typing import Any
 
 from processors.ledger import MAX_ROWS, book_of
 from processors.rolling import Sheet, WindowTotal
-from processors.rows import COLUMNS, Row, Rows, unfold
+from processors.rows import COLUMNS, Row, Rows, cut
 from processors.series import WINDOWS, family_of
 from processors.step import Output, State, Step
 from schemas.events import CostAggregate, CostPartial, Event
@@ -129,9 +129,6 @@ class TotalsPartition:
         self._state.put(f"c/{book['number']}", closed)
         version: Any = (self._state.get("version") or 0) + 1  # type: ignore[operator]
         self._state.put("version", version)
-        rows = Rows()
-        for row in changed.rows:
-            rows.add(row)
         touched = set(changed.sheets)
         if advanced:
             touched |= self._families.get(book["number"], set())
@@ -139,7 +136,7 @@ class TotalsPartition:
         for family in sorted(touched):
             self._roll(family, changed.sheets.get(family, {}), book["number"], windows)
         self._counts["readings_announced"] += 1
-        return self._aggregates(event, version, rows, windows)
+        return self._aggregates(event, version, changed.rows, windows)
 
     def _apply(self, event: CostPartial, book: Any) -> "_Changed":  # noqa: ANN401 - plain data of the state
         """Apply all that waits in the book up to this reading, shard by shard, in the order of the counts."""
@@ -219,45 +216,65 @@ class _Changed:
     def __init__(self, state: State) -> None:
         self._state = state
         self._entries: dict[tuple[str, int], dict[str, Any]] = {}
-        self._before: dict[tuple[str, int, str, str], tuple[int, int]] = {}
-        self.rows: list[Row] = []
+        self._before: dict[tuple[str, int], dict[str, dict[str, tuple[int, int]]]] = {}
+        self.rows = Rows()
         self.sheets: dict[str, dict[int, _DayChange]] = {}
 
     def take(self, partial: Rows, slot: str) -> None:
-        families = [(family_of(series), series) for series in partial.series]
-        suffixes = {series: series[len(family) :] for family, series in families}
-        by_series = dict(zip(partial.series, (family for family, _ in families), strict=True))
-        for row in unfold(partial):
-            family = by_series[row.series]
-            suffix = suffixes[row.series] if row.hour is None else f"{suffixes[row.series]}@{row.hour:02d}"
-            entry = self._entry(family, row.day)
-            label = str(row.kind)
-            slots = entry.setdefault(suffix, {}).setdefault(label, {})
-            where = (family, row.day, suffix, label)
-            if where not in self._before:
-                self._before[where] = _sum_of(slots)
-            slots[slot] = [row.billed, row.effective]
+        """Replace what a slot said of the series and days of a partial."""
+        places = [(family := family_of(series), series[len(family) :]) for series in partial.series]
+        for index, day, kind, billed, effective in zip(
+            partial.row_series,
+            partial.row_day,
+            partial.row_kind,
+            partial.row_billed,
+            partial.row_effective,
+            strict=True,
+        ):
+            family, suffix = places[index]
+            self._put(family, day, suffix, str(kind), slot, [billed, effective])
+        for index, day, kind, hour, billed, effective in zip(
+            partial.hour_series,
+            partial.hour_day,
+            partial.hour_kind,
+            partial.hour_hour,
+            partial.hour_billed,
+            partial.hour_effective,
+            strict=True,
+        ):
+            family, suffix = places[index]
+            self._put(family, day, f"{suffix}@{hour:02d}", str(kind), slot, [billed, effective])
 
-    def _entry(self, family: str, day: int) -> dict[str, Any]:
-        entry = self._entries.get((family, day))
+    def _put(self, family: str, day: int, suffix: str, label: str, slot: str, amounts: list[int]) -> None:
+        where = (family, day)
+        entry = self._entries.get(where)
         if entry is None:
-            known: Any = self._state.get(f"f/{family}/{day}") or {}
-            entry = {
-                suffix: {label: dict(slots) for label, slots in labels.items()} for suffix, labels in known.items()
-            }
-            self._entries[family, day] = entry
+            entry = self._open(where)
+        slots = entry.setdefault(suffix, {}).setdefault(label, {})
+        before = self._before[where].setdefault(suffix, {})
+        if label not in before:
+            before[label] = _sum_of(slots)
+        slots[slot] = amounts
+
+    def _open(self, where: tuple[str, int]) -> dict[str, Any]:
+        family, day = where
+        known: Any = self._state.get(f"f/{family}/{day}") or {}
+        entry = {suffix: {label: dict(slots) for label, slots in labels.items()} for suffix, labels in known.items()}
+        self._entries[where] = entry
+        self._before[where] = {}
         return entry
 
     def settle(self) -> None:
         """Write the days back, and list what has changed."""
         for (family, day), entry in self._entries.items():
             self._state.put(f"f/{family}/{day}", entry)
-        for (family, day, suffix, label), before in self._before.items():
-            after = _sum_of(self._entries[family, day][suffix][label])
-            series, _, hour = suffix.partition("@")
-            self.rows.append(Row(family + series, day, int(hour) if hour else None, int(label), *after))
-            if not suffix:
-                self.sheets.setdefault(family, {}).setdefault(day, {})[int(label)] = (before, after)
+            for suffix, labels in self._before[family, day].items():
+                series, _, hour = suffix.partition("@")
+                for label, before in labels.items():
+                    after = _sum_of(entry[suffix][label])
+                    self.rows.add(Row(family + series, day, int(hour) if hour else None, int(label), *after))
+                    if not suffix:
+                        self.sheets.setdefault(family, {}).setdefault(day, {})[int(label)] = (before, after)
 
 
 def _sum_of(slots: dict[str, list[int]]) -> tuple[int, int]:
@@ -280,11 +297,7 @@ class _Windows:
 
 def _cut(rows: Rows, windows: _Windows) -> list[dict[str, Any]]:
     """Return the arrays of one or more aggregate events."""
-    pieces = [Rows()]
-    for row in unfold(rows):
-        if len(pieces[-1]) >= MAX_ROWS:
-            pieces.append(Rows())
-        pieces[-1].add(row)
+    pieces = cut(rows, MAX_ROWS)
     columns: list[dict[str, Any]] = []
     for start in range(0, max(len(windows.entries), 1), MAX_ROWS):
         chunk = windows.entries[start : start + MAX_ROWS]

@@ -78,6 +78,8 @@ class Sink:
                 "auto.offset.reset": "earliest",
                 "enable.auto.commit": False,
                 "max.poll.interval.ms": 3_600_000,
+                # Its own thread keeps the session: after a crash the next sink need not wait longer than this.
+                "session.timeout.ms": 10_000,
                 "fetch.message.max.bytes": 16 * 1024 * 1024,
             }
         )

@@ -11,7 +11,7 @@ import pytest
 from confluent_kafka import Producer
 
 from schemas.codec import Codec
-from schemas.events import EVENT_CLASSES, CostAnomaly, CostHead, CostPartial, Tick
+from schemas.events import EVENT_CLASSES, CostAnomaly, CostHead, CostPartial, SourceRun, Tick
 from schemas.repository import RepositorySchemas
 from sinks.clickhouse import connect, insert
 from sinks.migrate import Migration, migrate, migrations
@@ -27,7 +27,7 @@ from tests.schemas.examples import EXAMPLES
 CODEC = Codec(RepositorySchemas())
 NUMBERS = itertools.count()
 #: Events that no table holds: state between steps, and what later parts of the product will store.
-WITHOUT_ROWS = {CostHead, CostPartial, Tick, CostAnomaly}
+WITHOUT_ROWS = {CostHead, CostPartial, SourceRun, Tick, CostAnomaly}
 
 
 class CrashError(Exception):
