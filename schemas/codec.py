@@ -170,9 +170,17 @@ class _RecordShape:
         self._go = [(name, go) for name, _, go in pairs if go is not None]
 
     def build(self, record: dict[str, Any]) -> Any:  # noqa: ANN401 - the class that the schema names
+        last: Any = None
         for name, come in self._come:
             if name in record:
-                record[name] = come(record[name])
+                raw = record[name]
+                # Billed and effective cost are nearly always the same column, which is then turned into integers once.
+                if come is not _units_in:
+                    record[name] = come(raw)
+                    continue
+                if last is None or raw != last[0]:
+                    last = (raw, come(raw))
+                record[name] = last[1]
         return self.event_class(**record)
 
     def record(self, event: Any) -> dict[str, Any]:  # noqa: ANN401 - the class that the schema names
