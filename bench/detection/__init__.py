@@ -1,0 +1,1 @@
+"""Benchmarks of detection: labelled series, a scorer, and the scores that others publish."""
