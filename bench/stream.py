@@ -148,7 +148,6 @@ def live_path(settings: Settings, messages: list[tuple[int, bytes]]) -> float:
         publish(settings, warm + encoded(codec, closes("warm", settings.kafka.shards), settings.kafka.shards))
         _wait_for(settings, codec, "warm")
         began = time.perf_counter()
-        # Another version than the warm ones: every statement is new to the ledger.
         publish(settings, messages)
         _wait_for(settings, codec, "r1")
         return time.perf_counter() - began

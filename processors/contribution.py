@@ -29,7 +29,7 @@ def contribution(statement: CostStatement, tags: Sequence[str]) -> Contribution:
     keys_of_tags = tags if statement.view is None else (statement.view,)
     if not billed:
         return result
-    # Most bills have the same billed and effective cost on most statements; then one sum serves for both.
+    # Where no commitment is at work, billed and effective cost are the same, and one sum serves for both.
     same = billed == effective
     kinds = statement.kind
     strings = [quoted(name) for name in statement.strings]

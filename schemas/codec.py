@@ -174,7 +174,7 @@ class _RecordShape:
         for name, come in self._come:
             if name in record:
                 raw = record[name]
-                # Billed and effective cost are nearly always the same column, which is then turned into integers once.
+                # Where billed and effective cost are the same column, it is turned into integers once.
                 if come is not _units_in:
                     record[name] = come(raw)
                     continue
