@@ -74,7 +74,7 @@ class Sink:
         self._consumer = Consumer(
             {
                 **client,
-                "group.id": f"{settings.kafka.prefix}spendstream-sink-e{settings.kafka.epoch}",
+                "group.id": settings.kafka.sink_group,
                 "auto.offset.reset": "earliest",
                 "enable.auto.commit": False,
                 "max.poll.interval.ms": 3_600_000,

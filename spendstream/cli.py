@@ -273,7 +273,7 @@ def replay_run(
     until: Annotated[datetime | None, typer.Option("--to", formats=_TIMES, help="Time after the last, UTC.")] = None,
     note: Annotated[str, typer.Option(help="What it is for.")] = "",
 ) -> None:
-    """Replay recorded statements into a run of its own; again under the same id gives the same."""
+    """Replay recorded statements into a run of its own; one that was cut short is run again under the same id."""
     from spendstream.replay import Range, Replay  # noqa: PLC0415 - keeps other commands quick
 
     replay = Replay(configuration.load(), SystemClock(), run)
@@ -309,12 +309,14 @@ def replay_compare(
 ) -> None:
     """Compare the day totals of two runs, to the last digit; exit status 1 when they differ."""
     from spendstream.compare import compare  # noqa: PLC0415 - keeps other commands quick
+    from spendstream.dropping import wait_until_written  # noqa: PLC0415
     from spendstream.replay import known_run  # noqa: PLC0415
 
     settings = configuration.load()
     for name in (run, other):
         if name not in {None, settings.processing.run}:
             known_run(settings, name)
+    wait_until_written(settings)
     found = compare(settings, run, other or settings.processing.run)
     typer.echo(json.dumps(found.plain(), indent=2) if as_json else found.text())
     raise typer.Exit(0 if found.same else 1)
@@ -335,13 +337,10 @@ def replay_promote(run: str) -> None:
 @replay_app.command("drop")
 @_plainly
 def replay_drop(run: str) -> None:
-    """Take a run's rows out of ClickHouse."""
-    from spendstream.compare import drop_rows  # noqa: PLC0415 - keeps other commands quick
-    from spendstream.replay import record_dropped  # noqa: PLC0415
+    """Remove a run: its rows, and the state of its workers."""
+    from spendstream.dropping import drop  # noqa: PLC0415 - keeps other commands quick
 
-    settings = configuration.load()
-    drop_rows(settings, run)
-    record_dropped(settings, SystemClock(), run)
+    drop(configuration.load(), SystemClock(), run)
     typer.echo(f"run {run} is dropped")
 
 

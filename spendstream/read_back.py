@@ -10,7 +10,7 @@ from spendstream.topics import Topic
 
 
 def read_back(settings: Settings, topic: Topic) -> Iterator[bytes]:
-    """Yield the values of all messages that are in `topic` now, partition by partition in their order.
+    """Yield the values of all messages that are in `topic` now, partition by partition; none without a topic.
 
     Raises
     ------
@@ -33,6 +33,8 @@ def read_back(settings: Settings, topic: Topic) -> Iterator[bytes]:
     name = settings.kafka.topics.name(topic)
     partitions = settings.kafka.topics.partitions(topic)
     try:
+        if name not in consumer.list_topics(timeout=20).topics:
+            return  # a consumer would wait for it for ever
         consumer.assign([TopicPartition(name, partition, 0) for partition in range(partitions)])
         ended: set[int] = set()
         while len(ended) < partitions:

@@ -70,13 +70,6 @@ def known_run(settings: Settings, run: str) -> Run:
     return found[run]
 
 
-def record_dropped(settings: Settings, clock: Clock, run: str) -> None:
-    """Record that the rows of a run are gone."""
-    sender = Sender(settings, clock)
-    sender.send(RUNS, 0, run, replace(known_run(settings, run), state="dropped", finished_at=clock.now()))
-    sender.flush()
-
-
 class Replay:
     """One run over a range of the recorded input.
 
@@ -105,9 +98,17 @@ class Replay:
         self._steps = steps(settings, run)
 
     def over(self, span: Range, note: str = "", progress: Progress = lambda _, __: None) -> Run:
-        """Replay a span, and return what was done; it is recorded as `running`, and as `failed` when it fails."""
+        """Replay a span, and return what was done; it is recorded as `running`, and as `failed` when it fails.
+
+        Raises
+        ------
+        ConfigurationError
+            When the id has rows that another range would mix with, or the input cannot be read.
+        """
+        known = runs(self._settings).get(self.run)
         with _Reader(self._settings) as reader:
             first, last = reader.offsets(span)
+            self._check_unused(known, self._named(first))
             record = Run(
                 id=self.run,
                 state="running",
@@ -121,15 +122,35 @@ class Replay:
             )
             self._record(record)
             try:
-                events, began, _ = self._feed(reader, span, first, last, progress)
+                fed = self._feed(reader, span, first, last, progress)
             except BaseException:
                 self._record(replace(record, state="failed", finished_at=self._clock.now()))
                 raise
         record = replace(
-            record, state="finished", finished_at=self._clock.now(), events=events, from_offsets=self._named(began)
+            record,
+            state="finished",
+            finished_at=self._clock.now(),
+            events=fed.events,
+            from_offsets=self._named(fed.began),
+            to_offsets=self._named(fed.ended),
         )
         self._record(record)
         return record
+
+    def _check_unused(self, known: Run | None, first: dict[str, int]) -> None:
+        """Refuse an id whose rows would stay beside those of another range: versions count from each range's start."""
+        if known is None or known.state == "dropped":
+            return
+        if known.state not in {"running", "failed"}:
+            raise ConfigurationError(
+                f"run {self.run} is {known.state} already: choose another id, or drop it first with "
+                f"`spendstream replay drop {self.run}`"
+            )
+        if known.from_offsets != first:
+            raise ConfigurationError(
+                f"run {self.run} was cut short, and began elsewhere: give the same --from and --to, choose another id, "
+                f"or `spendstream replay drop {self.run}` first"
+            )
 
     def promote(self, progress: Progress = lambda _, __: None) -> Run:
         """Replay up to now, leave state and offsets for a live worker of this run, and record it as live.
@@ -149,24 +170,26 @@ class Replay:
                     f"run {self.run} does not begin where the topic begins, so its totals are not whole: "
                     "replay without --from under another id, and promote that"
                 )
-            events, _, states = self._feed(reader, Range(), beginning, last, progress)
+            fed = self._feed(reader, Range(), beginning, last, progress)
             partials = reader.ends(PARTIALS)
-        self._leave(states, last, partials)
+        self._leave(fed.states, last, partials)
         for other in runs(self._settings).values():
             if other.state == "live":
                 self._record(replace(other, state="retired"))
         record = replace(
-            record, state="live", finished_at=self._clock.now(), to_offsets=self._named(last), events=events
+            record, state="live", finished_at=self._clock.now(), to_offsets=self._named(last), events=fed.events
         )
         self._record(record)
         return record
 
     def _feed(
         self, reader: "_Reader", span: Range, first: dict[int, int], last: dict[int, int], progress: Progress
-    ) -> tuple[int, dict[int, int], States]:
-        """Return how many events were read, where the span began in each partition, and the state in the end."""
+    ) -> "_Fed":
+        """Hand the events of the span to the steps, and return what that was."""
         driver = BatchDriver(self._steps, self._emit, on_failure=_left_out)
         began = dict(first) if span.since is None else dict(last)
+        ended = dict(last) if span.until is None else dict(first)
+        events = 0
         total, read = sum(last[partition] - first[partition] for partition in last), 0
         until: dict[str, str] = {}
         for step in self._steps:
@@ -178,8 +201,10 @@ class Replay:
                 progress(read, total)
             if not _within(message, span):
                 continue
-            partition = message.partition() or 0
-            began[partition] = min(began[partition], message.offset() or 0)
+            events += 1
+            partition, offset = message.partition() or 0, message.offset() or 0
+            began[partition] = min(began[partition], offset)
+            ended[partition] = max(ended[partition], offset + 1)
             try:
                 event = codec.decode(message.value() or b"")
             except (CodecError, UnknownSchemaError):
@@ -187,7 +212,7 @@ class Replay:
             driver.feed(STATEMENTS, partition, event)
         self._sender.flush()
         progress(total, total)
-        return read, began, driver.states
+        return _Fed(events, began, ended, driver.states)
 
     def _emit(self, output: Output) -> None:
         self._sender.send(output.topic, output.partition, output.key.decode(), output.event)
@@ -225,6 +250,16 @@ class Replay:
     def _named(self, offsets: dict[int, int]) -> dict[str, int]:
         name = self._settings.kafka.topics.name(STATEMENTS)
         return {f"{name}/{partition}": offset for partition, offset in sorted(offsets.items())}
+
+
+@dataclass(frozen=True, slots=True)
+class _Fed:
+    """What was replayed: its events, the first offset and the one after the last by partition, and the state left."""
+
+    events: int
+    began: dict[int, int]
+    ended: dict[int, int]
+    states: States
 
 
 def _left_out(topic: Topic, partition: int, event: Event, failure: StepFailedError) -> None:
@@ -265,8 +300,7 @@ class _Reader:
         name = self._names.name(STATEMENTS)
         first, last = {}, {}
         for partition in range(self._names.partitions(STATEMENTS)):
-            low, high = self._consumer.get_watermark_offsets(TopicPartition(name, partition), timeout=10)
-            first[partition], last[partition] = low, high
+            first[partition], last[partition] = low, _ = self._watermarks(name, partition)
             if span.since is not None:
                 asked = TopicPartition(name, partition, to_millis(span.since))
                 found = self._consumer.offsets_for_times([asked], timeout=10)[0].offset
@@ -276,10 +310,15 @@ class _Reader:
     def ends(self, topic: Topic) -> dict[int, int]:
         """Return the offset after the last, by partition."""
         name = self._names.name(topic)
-        return {
-            partition: self._consumer.get_watermark_offsets(TopicPartition(name, partition), timeout=10)[1]
-            for partition in range(self._names.partitions(topic))
-        }
+        return {partition: self._watermarks(name, partition)[1] for partition in range(self._names.partitions(topic))}
+
+    def _watermarks(self, name: str, partition: int) -> tuple[int, int]:
+        try:
+            return self._consumer.get_watermark_offsets(TopicPartition(name, partition), timeout=10)
+        except KafkaException as error:
+            raise ConfigurationError(
+                f"{name} cannot be read: {error.args[0].str()}; `spendstream topics` makes what is missing"
+            ) from None
 
     def messages(self, first: dict[int, int], last: dict[int, int]) -> Iterator[Message]:
         """Yield the messages between offsets, every partition in its order."""

@@ -50,6 +50,11 @@ class Kafka(Section):
         """The physical topic names."""
         return TopicNames(self.prefix, self.epoch, self.shards)
 
+    @property
+    def sink_group(self) -> str:
+        """The sink's consumer group."""
+        return f"{self.prefix}spendstream-sink-e{self.epoch}"
+
 
 class SchemaRegistry(Section):
     """A Confluent-compatible schema registry; without a URL the repository's own numbers are used."""

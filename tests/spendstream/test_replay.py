@@ -1,20 +1,26 @@
 """Replays: the same events again beside the live ones, over ranges, through a crash, and on as the live run."""
 
+import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from confluent_kafka.admin import AdminClient
 
 from processors.batch import BatchDriver
 from processors.pipeline import steps
-from schemas.events import CostAggregate, CostStatement, Event
+from schemas.events import CostAggregate, Event
 from sinks.clickhouse import connect, insert
 from sinks.migrate import migrate
 from sinks.rows import rows_of
+from sinks.runner import Sink
+from spendstream.admin import kafka_client
 from spendstream.clock import ManualClock, SystemClock
-from spendstream.compare import TABLES, compare, drop_rows
+from spendstream.compare import TABLES, compare
+from spendstream.dropping import drop, wait_until_written
 from spendstream.local.clickhouse import LocalClickHouse
-from spendstream.replay import Range, Replay, record_dropped, runs
+from spendstream.replay import Range, Replay, runs
 from spendstream.settings import ConfigurationError, Settings, load
 from tests.kafka_backends import Backend
 from tests.processors.histories import Announced, closes, feed, statement
@@ -53,9 +59,12 @@ def test_only_what_lies_in_the_range_is_replayed(kafka: Backend):
     now = datetime.now(UTC)
     Replay(settings, CLOCK, "later").over(Range(since=now + hour))
     Replay(settings, CLOCK, "earlier").over(Range(until=now - hour))
-    Replay(settings, CLOCK, "around").over(Range(now - hour, now + hour))
+    around = Replay(settings, CLOCK, "around").over(Range(now - hour, now + hour))
     assert events_of(settings, "later") == events_of(settings, "earlier") == []
     assert events_of(settings, "around") == expected(settings, "around")
+    assert around.events == len(HISTORY)
+    ended = runs(settings)["earlier"]
+    assert (ended.events, ended.to_offsets) == (0, ended.from_offsets)
 
 
 def test_a_replay_that_was_cut_short_is_run_again(embedded_kafka: Backend, monkeypatch):
@@ -120,30 +129,100 @@ def test_an_unknown_run_cannot_be_promoted(embedded_kafka: Backend):
         Replay(embedded_kafka.settings(), CLOCK, "typo").promote()
 
 
-def test_comparing_and_dropping_runs(embedded_kafka: Backend):
-    with LocalClickHouse() as server:
-        kafka = embedded_kafka.settings().kafka
-        settings = load(kafka=kafka, clickhouse={"url": server.url})
-        migrate(settings.clickhouse)
-        other: list[Event] = [statement("EC2", 1, [("us-east-1", "BoxUsage", 8)]), *closes("r1")]
-        with connect(settings.clickhouse) as client:
-            for run, events in (("live", HISTORY), ("same", HISTORY), ("other", other)):
-                for event in expected(settings, run, events):
-                    for batch in rows_of(event):
-                        insert(client, batch.table, batch.columns, batch.rows)
-            assert compare(settings, "same", "live").same
-            differing = compare(settings, "other", "live")
-            assert not differing.same
-            assert any(row["left"] == "8" and row["right"] == "5" for row in differing.largest)
+def write(settings: Settings, run: str, events: Sequence[Event]) -> None:
+    with connect(settings.clickhouse) as client:
+        for event in expected(settings, run, events):
+            for batch in rows_of(event):
+                insert(client, batch.table, batch.columns, batch.rows)
 
-            publish(settings, [event for event in HISTORY if isinstance(event, CostStatement)])
-            Replay(settings, CLOCK, "other").over(Range())
-            drop_rows(settings, "other")
-            record_dropped(settings, CLOCK, "other")
-            for table in TABLES:
-                left = client.query(f"SELECT count() FROM {table} WHERE run = 'other'").result_rows
-                assert left == [(0,)]
-            assert compare(settings, "same", "live").same
-        with pytest.raises(ConfigurationError, match="is the live run"):
-            drop_rows(settings, "live")
-        assert runs(settings)["other"].state == "dropped"
+
+def test_comparing_runs(embedded_kafka: Backend):
+    with LocalClickHouse() as server:
+        settings = load(kafka=embedded_kafka.settings().kafka, clickhouse={"url": server.url})
+        migrate(settings.clickhouse)
+        write(settings, "live", HISTORY)
+        write(settings, "same", HISTORY)
+        write(settings, "other", [statement("EC2", 1, [("us-east-1", "BoxUsage", 8)]), *closes("r1")])
+        same, differing = compare(settings, "same", "live"), compare(settings, "other", "live")
+    assert same.same
+    assert not differing.same
+    assert any(row["left"] == "8" and row["right"] == "5" for row in differing.largest)
+
+
+def test_runs_that_differ_in_billed_alone_are_not_the_same(embedded_kafka: Backend):
+    with LocalClickHouse() as server:
+        settings = load(kafka=embedded_kafka.settings().kafka, clickhouse={"url": server.url})
+        migrate(settings.clickhouse)
+        credited = replace(statement("EC2", 1, [("us-east-1", "BoxUsage", 5)]), billed=[0])
+        write(settings, "one", [statement("EC2", 1, [("us-east-1", "BoxUsage", 5)]), *closes("r1")])
+        write(settings, "other", [credited, *closes("r1")])
+
+        found = compare(settings, "one", "other")
+
+    assert not found.same
+    assert {row["measure"] for row in found.largest} == {"billed"}
+    assert (found.largest[0]["left"], found.largest[0]["right"]) == ("5", "0")
+
+
+def test_an_id_with_rows_takes_no_second_range(embedded_kafka: Backend):
+    settings = embedded_kafka.settings()
+    publish(settings, HISTORY)
+    Replay(settings, CLOCK, "again").over(Range())
+    with pytest.raises(ConfigurationError, match=r"run again is finished already.*replay drop again"):
+        Replay(settings, CLOCK, "again").over(Range(until=datetime.now(UTC) - timedelta(hours=1)))
+
+
+@pytest.mark.kafka
+def test_topics_that_are_not_there_say_so(apache_kafka: Backend):
+    settings = load(kafka={"bootstrap": apache_kafka.bootstrap, "prefix": "nothing."})
+    with pytest.raises(ConfigurationError, match="spendstream topics"):
+        Replay(settings, CLOCK, "again").over(Range())
+
+
+def test_nothing_is_judged_before_the_sink_has_written_it(embedded_kafka: Backend):
+    settings = embedded_kafka.settings()
+    publish(settings, HISTORY)
+    Replay(settings, CLOCK, "again").over(Range())
+    with pytest.raises(ConfigurationError, match=r"the sink has \d+ events"):
+        wait_until_written(settings, 0)
+
+
+@pytest.mark.kafka
+def test_a_dropped_run_leaves_no_rows_topics_or_groups(apache_kafka: Backend, tmp_path):
+    with LocalClickHouse() as server:
+        settings = load(
+            kafka=apache_kafka.settings().kafka,
+            clickhouse={"url": server.url},
+            processing={"state_folder": tmp_path},
+        )
+        migrate(settings.clickhouse)
+        publish(settings, HISTORY)
+        for run in ("old", "new"):
+            Replay(settings, SystemClock(), run).over(Range())
+            Replay(settings, SystemClock(), run).promote()
+        sink = Sink(settings)
+        writing = threading.Thread(target=sink.run)
+        writing.start()
+        try:
+            with pytest.raises(ConfigurationError, match="new is the live run"):
+                drop(settings, CLOCK, "new")
+            with pytest.raises(ConfigurationError, match="live is the live run"):
+                drop(settings, CLOCK, "live")
+            drop(settings, CLOCK, "old")
+        finally:
+            sink.stop()
+            writing.join()
+        with connect(settings.clickhouse) as client:
+            counted = {
+                run: [
+                    client.query(f"SELECT count() FROM {table} WHERE run = '{run}'").result_rows[0][0]
+                    for table in TABLES
+                ]
+                for run in ("old", "new")
+            }
+    admin = AdminClient(kafka_client(settings))
+    left = {*admin.list_topics(timeout=10).topics, *(g.group_id for g in admin.list_consumer_groups().result().valid)}
+    assert counted["old"] == [0] * len(TABLES)
+    assert counted["new"][0] > 0
+    assert not [name for name in left if name.startswith(settings.kafka.prefix) and "-old" in name]
+    assert runs(settings)["old"].state == "dropped"
