@@ -193,6 +193,8 @@ class TotalsPartition:
                     billing_account=event.billing_account,
                     reading=event.reading,
                     epoch=event.epoch,
+                    partition=self._partition,
+                    partitions=self._options.shards,
                     version=version,
                     part=part,
                     parts=len(pieces),

@@ -30,6 +30,10 @@ class CostAggregate:
     """Id of the reading."""
     epoch: int
     """Epoch of the partitioning."""
+    partition: int
+    """The partition that announces, from 0."""
+    partitions: int
+    """How many partitions announce the reading; it is announced when all have."""
     version: int
     """The partition's own count of announcements: a newer one replaces the values of the same series and day."""
     part: int

@@ -199,10 +199,23 @@ _ROLLING = (
     "reading",
     "version",
 )
+_ANNOUNCED = (
+    "run",
+    "source",
+    "provider",
+    "billing_account",
+    "view",
+    "reading",
+    "epoch",
+    "partition",
+    "partitions",
+    "closed_at",
+    "version",
+)
 
 
 def aggregate_rows(event: CostAggregate, _: str) -> list[Batch]:
-    """Return day totals, hour totals and rolling totals."""
+    """Return day totals, hour totals and rolling totals; and with the last part, that the partition has announced."""
     version = event.epoch << 48 | event.version
     days, hours, windows = [], [], []
     for row in unfold(event):
@@ -236,7 +249,16 @@ def aggregate_rows(event: CostAggregate, _: str) -> list[Batch]:
         Batch("totals", _TOTAL, days, len(days)),
         Batch("hour_totals", _HOUR_TOTAL, hours, len(hours)),
         Batch("rolling_totals", _ROLLING, windows, len(windows)),
+        # The sink writes tables in this order: what is announced is there.
+        Batch("announcements", _ANNOUNCED, _announced(event, version), 0),
     ]
+
+
+def _announced(event: CostAggregate, version: int) -> list[tuple[Any, ...]]:
+    if event.part < event.parts - 1:
+        return []
+    book = (event.source, event.provider, event.billing_account, event.view or _NO_VIEW)
+    return [(event.run, *book, event.reading, event.epoch, event.partition, event.partitions, event.closed_at, version)]
 
 
 _READING = (

@@ -8,7 +8,7 @@ from sinks.clickhouse import connect
 from spendstream.settings import Settings
 
 #: Tables that hold what steps made, by run.
-TABLES = ("totals", "hour_totals", "rolling_totals")
+TABLES = ("totals", "hour_totals", "rolling_totals", "announcements")
 _SHOWN = 50
 
 

@@ -131,6 +131,8 @@ EXAMPLES: tuple[Event, ...] = (
         **BOOK,
         **STREAM,
         **ROWS,
+        partition=0,
+        partitions=1,
         version=4,
         part=0,
         parts=1,
