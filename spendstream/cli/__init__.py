@@ -1,0 +1,22 @@
+"""The command line: `spendstream --help`. A module for each group of commands."""
+
+import typer
+
+from spendstream.cli import dead_letters, local, replays, services, sources, upkeep
+
+app = typer.Typer(
+    name="spendstream",
+    help="What your cloud costs, while there is still time to act.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for commands in (local, services, sources, upkeep):
+    app.add_typer(commands.app)
+app.add_typer(replays.app, name="replay", rich_help_panel="Data")
+app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel="Data")
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,74 @@
+"""Commands that run until they are stopped: the services, and all of them together."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from spendstream import settings as configuration
+from spendstream.cli.terminal import group, plainly, service_settings
+from spendstream.settings import Settings
+
+app = group()
+_PANEL = "Services"
+
+
+@app.command(rich_help_panel=_PANEL)
+@plainly
+def up() -> None:
+    """Run every service in this terminal, until interrupted."""
+    from spendstream.supervise import run_until_interrupted  # noqa: PLC0415 - keeps other commands quick
+
+    settings = configuration.load()
+    raise typer.Exit(run_until_interrupted(_services(settings), {}))
+
+
+def _services(settings: Settings) -> list[str]:
+    # A recording is played once, by `spendstream produce` itself: what ends would end all services.
+    reads = settings.has_sources and settings.recording.play_from is None
+    return ["process", "sink", "api", *(["produce"] if reads else [])]
+
+
+@app.command(rich_help_panel=_PANEL)
+@plainly
+def produce(
+    once: Annotated[bool, typer.Option("--once", help="Read every source once, and stop.")] = False,
+    source: Annotated[str | None, typer.Option(help="With --once: read this source only.")] = None,
+    now: Annotated[
+        str | None, typer.Option(metavar="SOURCE", help="Read this source now, by the running producer or here.")
+    ] = None,
+) -> None:
+    """Read the sources on their schedules, and publish what changed."""
+    from producers.runner import run, run_now  # noqa: PLC0415 - keeps other commands quick
+
+    if now is not None:
+        typer.echo(run_now(service_settings("produce"), now))
+        return
+    run(service_settings("produce"), once=once, only=source)
+
+
+@app.command(rich_help_panel=_PANEL)
+@plainly
+def process() -> None:
+    """Run the stream steps: ledger and totals."""
+    from processors.worker import work  # noqa: PLC0415 - keeps other commands quick
+
+    asyncio.run(work(service_settings("process")))
+
+
+@app.command(rich_help_panel=_PANEL)
+@plainly
+def sink() -> None:
+    """Write every topic to ClickHouse."""
+    from sinks.runner import run  # noqa: PLC0415 - keeps other commands quick
+
+    run(service_settings("sink"))
+
+
+@app.command(rich_help_panel=_PANEL)
+@plainly
+def api() -> None:
+    """Serve the read API."""
+    from api.server import run  # noqa: PLC0415 - keeps other commands quick
+
+    run(service_settings("api"))
