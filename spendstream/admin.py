@@ -41,7 +41,12 @@ def check_kafka(settings: Settings, timeout: float = 20) -> None:
     ConfigurationError
         When it does not, with what to do.
     """
-    _answer(AdminClient(kafka_client(settings)), settings, timeout)
+    _answer(_admin(settings), settings, timeout)
+
+
+def _admin(settings: Settings) -> AdminClient:
+    """Return a client that does not log every attempt to connect: the error says what to do."""
+    return AdminClient(kafka_client(settings) | {"log_level": 0})
 
 
 def _answer(admin: AdminClient, settings: Settings, timeout: float) -> dict[str, Any]:
@@ -62,7 +67,7 @@ def ensure_topics(settings: Settings, changelogs: tuple[str, ...] = (), timeout:
     ConfigurationError
         When Kafka cannot be reached, or a topic has another number of partitions than the settings say.
     """
-    admin = AdminClient(kafka_client(settings))
+    admin = _admin(settings)
     there = _answer(admin, settings, timeout)
     missing = []
     for topic in plan(settings, changelogs):

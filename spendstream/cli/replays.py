@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from spendstream import settings as configuration
-from spendstream.cli.terminal import AsJson, group, plainly
+from spendstream.cli.terminal import AsJson, group, plainly, print_json
 from spendstream.clock import SystemClock
 
 app = group("Recorded input through the steps once more, beside the live pipeline.")

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from spendstream import settings as configuration
-from spendstream.cli.terminal import AsJson, group, plainly
+from spendstream.cli.terminal import AsJson, group, plainly, print_json
 
 app = group()
 _PANEL = "Upkeep"
@@ -42,10 +42,7 @@ def verify(as_json: AsJson = False) -> None:
     from spendstream.verify import verify as compare  # noqa: PLC0415 - keeps other commands quick
 
     report = compare(configuration.load())
-    if as_json:
-        typer.echo(json.dumps(report.plain(), indent=2))
-    else:
-        typer.echo(report.text())
+    print_json(report.plain()) if as_json else typer.echo(report.text())
     raise typer.Exit(0 if report.agrees else 1)
 
 
