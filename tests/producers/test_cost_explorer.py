@@ -89,13 +89,13 @@ class Deployment:
 
 
 @pytest.fixture
-def deployed(embedded_kafka: Backend, monkeypatch) -> Iterator[Any]:
+def deployed(kafka: Backend, monkeypatch) -> Iterator[Any]:
     for name, value in (("AWS_ACCESS_KEY_ID", "k"), ("AWS_SECRET_ACCESS_KEY", "s")):
         monkeypatch.setenv(name, value)
     running: list[SimulatedAWS] = []
 
     def make(**sections: Any) -> Deployment:
-        deployment = Deployment(embedded_kafka, **sections)
+        deployment = Deployment(kafka, **sections)
         running.append(deployment.aws)
         return deployment
 

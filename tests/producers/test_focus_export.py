@@ -74,8 +74,8 @@ class Deployment:
 
 
 @pytest.fixture
-def deployment(embedded_kafka, tmp_path):
-    return Deployment(embedded_kafka.settings(), tmp_path)
+def deployment(kafka, tmp_path):
+    return Deployment(kafka.settings(), tmp_path)
 
 
 def test_an_export_read_again_publishes_nothing(deployment):

@@ -41,12 +41,18 @@ def server() -> Iterator[LocalClickHouse]:
 
 
 @pytest.fixture
-def settings(server, embedded_kafka) -> Settings:
-    made = embedded_kafka.settings()
-    clickhouse = {"url": server.url, "database": f"d{next(NUMBERS)}"}
-    settings = load(kafka=made.kafka.model_dump(), clickhouse=clickhouse, sink={"batch_seconds": 0.3})
+def tables(server) -> Settings:
+    """Tables alone, for what needs no Kafka."""
+    settings = load(clickhouse={"url": server.url, "database": f"d{next(NUMBERS)}"}, sink={"batch_seconds": 0.3})
     migrate(settings.clickhouse)
     return settings
+
+
+@pytest.fixture
+def settings(tables, kafka) -> Settings:
+    """Tables, and topics on the embedded broker and then on the real one."""
+    made: Settings = tables.model_copy(update={"kafka": kafka.settings().kafka})
+    return made
 
 
 def publish(settings: Settings, events) -> None:
@@ -103,9 +109,9 @@ def test_every_event_class_has_rows_or_is_named_as_having_none():
     assert not with_rows & WITHOUT_ROWS
 
 
-def test_an_insert_repeated_in_another_order_changes_nothing(settings):
+def test_an_insert_repeated_in_another_order_changes_nothing(tables):
     batches = [batch for event in EXAMPLES for batch in rows_of(event)]
-    with connect(settings.clickhouse) as client:
+    with connect(tables.clickhouse) as client:
         for batch in batches:
             insert(client, batch.table, batch.columns, batch.rows)
         tables = sorted({batch.table for batch in batches})
@@ -117,12 +123,12 @@ def test_an_insert_repeated_in_another_order_changes_nothing(settings):
     assert all(before)
 
 
-def test_the_lines_of_a_statement_unfold(settings):
+def test_the_lines_of_a_statement_unfold(tables):
     event = statement("EC2", 1, [("us-east-1", "BoxUsage", 3), ("eu-west-1", "Disk", 4)])
-    with connect(settings.clickhouse) as client:
+    with connect(tables.clickhouse) as client:
         for batch in rows_of(event):
             insert(client, batch.table, batch.columns, batch.rows)
-    lines = ask(settings, "SELECT region, usage_type, effective, hour FROM lines ORDER BY region")
+    lines = ask(tables, "SELECT region, usage_type, effective, hour FROM lines ORDER BY region")
     assert lines == [("eu-west-1", "Disk", Decimal(4), -1), ("us-east-1", "BoxUsage", Decimal(3), -1)]
 
 
@@ -159,11 +165,10 @@ def test_poison_is_buried_and_the_rest_is_stored(settings):
     assert ask(settings, letters) == [(f"{settings.kafka.topics.name(STATEMENTS)}/1/0", "CodecError", "poison")]
 
 
-def test_with_clickhouse_away_the_sink_waits_and_drops_nothing(embedded_kafka):
-    kafka = embedded_kafka.settings().kafka.model_dump()
+def test_with_clickhouse_away_the_sink_waits_and_drops_nothing(kafka):
     port = free_port()
     clickhouse = {"url": f"http://127.0.0.1:{port}", "database": "waiting"}
-    settings = load(kafka=kafka, clickhouse=clickhouse, sink={"batch_seconds": 0.3})
+    settings = kafka.settings(clickhouse=clickhouse, sink={"batch_seconds": 0.3})
     publish(settings, [statement("EC2", 1, [("r", "u", 5)]), *closes("r1")])
     sink = Sink(settings)
     thread = threading.Thread(target=sink.run)
@@ -180,13 +185,13 @@ def test_with_clickhouse_away_the_sink_waits_and_drops_nothing(embedded_kafka):
         thread.join(30)
 
 
-def test_migrations_are_applied_once_and_never_changed(settings, monkeypatch):
-    assert migrate(settings.clickhouse) == []
+def test_migrations_are_applied_once_and_never_changed(tables, monkeypatch):
+    assert migrate(tables.clickhouse) == []
     first = migrations()[0]
     changed = Migration(first.number, first.name, first.sql + "-- changed")
     monkeypatch.setattr("sinks.migrate.migrations", lambda: [changed])
     with pytest.raises(ConfigurationError, match="has changed since"):
-        migrate(settings.clickhouse)
+        migrate(tables.clickhouse)
 
 
 def test_on_a_cluster_the_same_migrations_make_replicated_engines():
@@ -197,9 +202,9 @@ def test_on_a_cluster_the_same_migrations_make_replicated_engines():
     assert all("ON CLUSTER main" in sql and "ENGINE = ReplicatedReplacingMergeTree(version)" in sql for sql in tables)
 
 
-def test_what_is_older_than_the_horizon_collapses_to_the_newest_of_each_scope(settings):
+def test_what_is_older_than_the_horizon_collapses_to_the_newest_of_each_scope(tables):
     versions = [statement("EC2", version, [("r", "u", version)]) for version in (1, 2, 3)]
-    with connect(settings.clickhouse) as client:
+    with connect(tables.clickhouse) as client:
         for event in versions:
             batch = rows_of(event)[0]
             old = list(batch.rows[0])
@@ -207,5 +212,5 @@ def test_what_is_older_than_the_horizon_collapses_to_the_newest_of_each_scope(se
                 old[batch.columns.index("read_at")] = event.read_at.replace(year=2020 + event.version)
             insert(client, batch.table, batch.columns, [tuple(old)])
         client.command("OPTIMIZE TABLE statement_history FINAL")
-    kept = ask(settings, "SELECT version, effective FROM statement_history FINAL ORDER BY version")
+    kept = ask(tables, "SELECT version, effective FROM statement_history FINAL ORDER BY version")
     assert [version for version, _ in kept] == [2, 3]
