@@ -88,20 +88,30 @@ class Deployment:
         return {key: units for key, units in sums.items() if units}
 
 
-@pytest.fixture
-def deployed(kafka: Backend, monkeypatch) -> Iterator[Any]:
+def deploying(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     for name, value in (("AWS_ACCESS_KEY_ID", "k"), ("AWS_SECRET_ACCESS_KEY", "s")):
         monkeypatch.setenv(name, value)
     running: list[SimulatedAWS] = []
 
     def make(**sections: Any) -> Deployment:
-        deployment = Deployment(kafka, **sections)
+        deployment = Deployment(backend, **sections)
         running.append(deployment.aws)
         return deployment
 
     yield make
     for aws in running:
         aws.stop()
+
+
+@pytest.fixture
+def deployed(kafka: Backend, monkeypatch) -> Iterator[Any]:
+    yield from deploying(kafka, monkeypatch)
+
+
+@pytest.fixture
+def refused(embedded_kafka: Backend, monkeypatch) -> Iterator[Any]:
+    """For readings that end at AWS, before any Kafka takes part: one broker is enough."""
+    yield from deploying(embedded_kafka, monkeypatch)
 
 
 def test_statements_say_what_the_source_says_to_the_last_digit(deployed):
@@ -191,16 +201,16 @@ def test_an_answer_that_changes_between_pages_is_asked_again(deployed):
         ("DataUnavailableException", "no data for this account yet"),
     ],
 )
-def test_a_refusal_says_what_to_do_and_announces_nothing(deployed, code, says):
-    deployment = deployed()
+def test_a_refusal_says_what_to_do_and_announces_nothing(refused, code, says):
+    deployment = refused()
     deployment.fault(code, 1)
     with pytest.raises(ConfigurationError, match=says):
         deployment.read()
     assert deployment.events() == []
 
 
-def test_without_credentials_it_says_so(deployed, monkeypatch, tmp_path):
-    deployment = deployed()
+def test_without_credentials_it_says_so(refused, monkeypatch, tmp_path):
+    deployment = refused()
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
@@ -210,8 +220,8 @@ def test_without_credentials_it_says_so(deployed, monkeypatch, tmp_path):
         deployment.read()
 
 
-def test_a_wrong_address_says_so(deployed):
-    deployment = deployed()
+def test_a_wrong_address_says_so(refused):
+    deployment = refused()
     deployment.aws.stop()
     aws = deployment.settings.aws.model_copy(update={"endpoint_url": "http://127.0.0.1:9"})
     deployment.settings = deployment.settings.model_copy(update={"aws": aws})
