@@ -120,7 +120,8 @@ def ordinary(
     when = times(start, periods, hourly=hourly)
     a_day = 24 if hourly else 1
     level = np.exp(_uniform(rng, np.log(p["level_dollars_a_day"]), series)) / a_day
-    growth = rng.normal(*p["growth_a_month"], series) / (_DAYS_A_MONTH * a_day)
+    typical, spread = p["growth_a_month"]
+    growth = rng.normal(typical, spread, series) / (_DAYS_A_MONTH * a_day)
     share = np.exp(_uniform(rng, np.log(p["noise"]), series))
     wander = _uniform(rng, p["wander"], series) * share / np.sqrt(a_day)
     log_level = np.log(level) + growth * np.arange(periods)[:, None]
