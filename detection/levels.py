@@ -1,0 +1,300 @@
+"""Level, trend and seasons of many cost series, filtered together.
+
+Each series has a few dynamic linear models that differ only in how fast they adapt; their forecasts are averaged by
+how well they have foretold this series (a class of models as Harrison and Stevens have it). The models work on the
+logarithm of the cost, where seasons and growth are sums, while the surprise is the relative residual, actual ÷ expected
+− 1, so that a rise counts as the share of money that it is. All series of a bank stand in arrays: one step updates
+thousands of them at the price of a few numpy calls.
+
+An anomaly is not learnt at once: a residual pulls with at most `CLIP` standard deviations, and with nothing when it is
+far out. Nor is it refused for ever: when `confirm` periods in a row lie on the same side, their level is taken.
+
+References
+----------
+West, M. and Harrison, J., 1997. Bayesian Forecasting and Dynamic Models. Springer. (Chapters 4, 11, 12.)
+Masreliez, C. and Martin, R., 1977. Robust Bayesian estimation for the linear model and robustifying the Kalman filter.
+IEEE Transactions on Automatic Control 22(3).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detection.seasons import Calendar, Floats
+
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+CLIP = 2.5
+"""Standard deviations with which a residual pulls at most."""
+FAR = 6.0
+"""Standard deviations from where a residual does not pull at all."""
+OUTSIDE = 3.0
+"""Standard deviations from where a period counts towards a new level."""
+CONFIRM_DAYS = 7
+CONFIRM_HOURS = 72
+_CLIPPED_VARIANCE = 0.9594
+"""The variance of a standard normal variable held within ± `CLIP`: what the clipped squares are divided by."""
+_LEVEL_DRIFT = (1e-5, 1e-3, 3e-2)
+_SLOPE_DRIFT = (1e-9, 1e-8, 1e-7)
+_SEASON_DRIFT = (1e-7, 1e-6, 1e-5)
+"""Variance that a day adds to level, slope and each season, as a share of the noise's; one value for each model."""
+_FORGET = 0.99
+"""How much of a model's record is left after a day."""
+_SLOPE_SPREAD = 0.002
+_LEVEL_SPREAD = 3.0
+_NOISE = 0.08
+_NOISE_WEIGHT = 4.0
+_LONGEST_GAP = 400
+_SMALL = 0.75
+"""Half the width of the relative residuals, −0.5 to 1, that are taken as they are."""
+_SLIGHTEST = 0.01
+"""An actual below this share of the expected counts as this share in the logarithm."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What a bank expects of a period: arrays over its series.
+
+    Attributes
+    ----------
+    mean
+        In currency units.
+    sd
+        Standard deviation of the forecast as a share of `mean`.
+    df
+        Degrees of freedom behind `sd`; 0 where nothing was ever seen.
+    """
+
+    mean: Floats
+    sd: Floats
+    df: Floats
+
+
+class LevelBank:
+    """Models of the ordinary course of many series, each a column of its arrays.
+
+    Parameters
+    ----------
+    calendar
+        Days or hours, and their seasons.
+    confirm
+        Periods in a row outside on one side that make a new level; else 7 days, or 72 hours.
+    floor
+        Smallest standard deviation, as a share of the expected cost.
+    smallest
+        Smallest standard deviation of a day's cost in currency units; of an hour's, a 24th of it.
+    """
+
+    def __init__(
+        self, calendar: Calendar, confirm: int | None = None, floor: float = 0.003, smallest: float = 0.01
+    ) -> None:
+        self.calendar = calendar
+        self.confirm = confirm or (CONFIRM_HOURS if calendar.hourly else CONFIRM_DAYS)
+        self.floor = floor
+        self.smallest = smallest / calendar.a_day
+        self.period: int | None = None
+        self._size = 2 + calendar.size
+        a_day = calendar.a_day
+        self._memory = 200.0 * (1 if a_day == 1 else 5)
+        self._forget = _FORGET ** (1 / a_day)
+        season = [np.array(_SEASON_DRIFT)] * calendar.size
+        drift = np.array([_LEVEL_DRIFT, np.array(_SLOPE_DRIFT) / a_day**2, *season]) / a_day
+        self._drift: Floats = drift[:, :, None]
+        self._now: tuple[Floats, Floats, Floats, Floats] | None = None
+        self._prior = np.concatenate([[_LEVEL_SPREAD], [_SLOPE_SPREAD / a_day], calendar.spreads]) ** 2
+        self._empty(0)
+
+    def _empty(self, rows: int) -> None:
+        size, models = self._drift.shape[:2]
+        self.coefficients: Floats = np.zeros((size, models, rows))
+        self.covariance: Floats = np.zeros((size, size, models, rows))
+        self.squares: Floats = np.zeros((models, rows))
+        self.seen: Floats = np.zeros((models, rows))
+        self.record: Floats = np.zeros((models, rows))
+        self.count: Ints = np.zeros(rows, dtype=np.int64)
+        self.run: Ints = np.zeros(rows, dtype=np.int64)
+        self.run_sum: Floats = np.zeros(rows)
+
+    def __len__(self) -> int:
+        return len(self.count)
+
+    def add(self, rows: int) -> None:
+        """Append `rows` series of which nothing is known."""
+        old = self.plain()
+        before = len(self)
+        self._empty(before + rows)
+        self._fill(old, before)
+        self.covariance[..., before:] = np.diag(self._prior)[:, :, None, None]
+        self._now = None
+
+    def expect(self, ahead: int = 0) -> Expectation:
+        """Return what is expected of the period that `advance` went to, or of one `ahead` of it."""
+        logs, variances, _, _ = self._forecast(ahead)
+        share = self._shares()
+        log = (share * logs).sum(axis=0)
+        variance = (share * (variances + (logs - log) ** 2)).sum(axis=0)
+        mean = np.exp(log)
+        with np.errstate(divide="ignore", over="ignore"):
+            sd = np.sqrt(variance + self.floor**2 + (self.smallest / mean) ** 2)
+        seen = (share * self.seen).sum(axis=0)
+        return Expectation(mean, sd, np.where(self.count > 0, seen + _NOISE_WEIGHT, 0.0))
+
+    def advance(self, period: int) -> None:
+        """Go to a later period; those between were not seen. Earlier ones are refused.
+
+        Raises
+        ------
+        ValueError
+            When `period` lies before the one that the bank is at.
+        """
+        if self.period is not None and period < self.period:
+            raise ValueError(f"period {period} lies before {self.period}; a bank goes forward only")
+        steps = 0 if self.period is None else min(period - self.period, _LONGEST_GAP * self.calendar.a_day)
+        noise = self._noise()
+        diagonal = np.arange(self._size)
+        for _ in range(steps):
+            self.coefficients[0] += self.coefficients[1]
+            self.covariance[0] += self.covariance[1]
+            self.covariance[:, 0] += self.covariance[:, 1]
+            self.covariance[diagonal, diagonal] += self._drift * noise
+        self.period = period
+        self._now = None
+
+    def learn_many(self, values: Floats) -> None:
+        """Learn the costs of the period that the bank is at; NaN where a series has none.
+
+        Parameters
+        ----------
+        values
+            Currency units, one for each series. Infinities count as missing.
+        """
+        known = np.isfinite(values)
+        first = known & (self.count == 0) & (values > 0)
+        if first.any():
+            self.coefficients[0][:, first] = np.log(values[first])
+            self._now = None
+        known &= first | (self.count > 0)
+        expected = self.expect()
+        residual = np.zeros(len(self))
+        residual[known] = values[known] / expected.mean[known] - 1
+        if self._follow_runs(residual / expected.sd, residual, known & ~first):
+            self._now = None
+        logs, variances, crow, _ = self._forecast(0)
+        error = np.log(expected.mean) + _logarithmic(residual) - logs
+        self._update(np.where(known, error, 0.0), variances, crow, known)
+        self.count[known] += 1
+        self._now = None
+
+    def _forecast(self, ahead: int) -> tuple[Floats, Floats, Floats, Floats]:
+        """Return logarithms, their variances, covariance × regressors, and regressors; kept for the present period."""
+        if self.period is None:
+            raise ValueError("the bank is at no period yet; advance it to one first")
+        if ahead == 0 and self._now is not None:
+            return self._now
+        row = np.concatenate([[1.0, float(ahead)], self.calendar.row(self.period + ahead)])
+        noise = self._noise()
+        # einsum adds in one order for any number of series: a series' figures do not depend on its neighbours
+        logs = np.einsum("i,imn->mn", row, self.coefficients)
+        crow = np.einsum("i,ijmn->jmn", row, self.covariance)
+        drift = ahead * np.einsum("i,imn->mn", row**2, self._drift) * noise
+        found = logs, np.einsum("j,jmn->mn", row, crow) + noise + drift, crow, row
+        if ahead == 0:
+            self._now = found
+        return found
+
+    def _noise(self) -> Floats:
+        weight = _NOISE_WEIGHT / (1 + self.seen / 4) ** 2
+        noise: Floats = (self.squares + weight * _NOISE**2) / (self.seen + weight)
+        return noise
+
+    def _shares(self) -> Floats:
+        share = np.exp(self.record)
+        total: Floats = share / share.sum(axis=0)
+        return total
+
+    def _update(self, error: Floats, variance: Floats, crow: Floats, known: Bools) -> None:
+        spread = np.sqrt(variance)
+        z = error / spread
+        noise = self._noise()
+        # far out, nothing is learnt, and the uncertainty stays as well
+        weight = np.clip((FAR + 2 - np.abs(z)) / 2, 0.0, 1.0) * known
+        # the root on both sides: rounding must leave the covariance symmetric, for half of it is saved
+        half = crow * np.sqrt(weight / variance)
+        self.coefficients += half * (np.sqrt(weight / variance) * np.clip(error, -CLIP * spread, CLIP * spread))
+        self.covariance -= half[:, None] * half[None, :]
+        square = np.minimum(z * z, CLIP**2) * known
+        self.record *= np.where(known, self._forget, 1.0)
+        self.record -= 0.5 * (square + np.log(variance) * known)
+        self.record -= self.record.max(axis=0)
+        informed = noise / variance * known
+        self.squares += informed * square / _CLIPPED_VARIANCE * noise
+        self.seen += informed
+        kept = np.minimum(1.0, self._memory / np.maximum(self.seen, 1.0))
+        self.squares *= kept
+        self.seen *= kept
+
+    def _follow_runs(self, z: Floats, residual: Floats, known: Bools) -> bool:
+        """Count the periods in a row on one side; take a level that is confirmed, and say whether there was one."""
+        side = np.sign(z) * (np.abs(z) > OUTSIDE)
+        goes_on = known & (side != 0) & (side * self.run >= 0)
+        inside = known & ~goes_on
+        self.run[inside] = 0
+        self.run_sum[inside] = 0.0
+        self.run[goes_on] += side[goes_on].astype(np.int64)
+        self.run_sum[goes_on] += _logarithmic(residual[goes_on])
+        confirmed = np.abs(self.run) >= self.confirm
+        if not confirmed.any():
+            return False
+        self.coefficients[0][:, confirmed] += self.run_sum[confirmed] / np.abs(self.run[confirmed])
+        self.covariance[0, 0][:, confirmed] += self._noise()[:, confirmed]
+        self.run[confirmed] = 0
+        self.run_sum[confirmed] = 0.0
+        return True
+
+    def plain(self) -> dict[str, Any]:
+        """Return the state as plain data: lists and numbers."""
+        upper = np.triu_indices(self._size)
+        return {
+            "period": self.period,
+            "coefficients": self.coefficients.tolist(),
+            "covariance": self.covariance[upper].tolist(),
+            "squares": self.squares.tolist(),
+            "seen": self.seen.tolist(),
+            "record": self.record.tolist(),
+            "count": self.count.tolist(),
+            "run": self.run.tolist(),
+            "run_sum": self.run_sum.tolist(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take over what `plain` returned."""
+        rows = len(state["count"])
+        self._empty(rows)
+        self._now = None
+        self.period = state["period"]
+        self._fill(state, rows)
+
+    def _fill(self, state: dict[str, Any], rows: int) -> None:
+        if rows == 0:
+            return
+        above, across = np.triu_indices(self._size)
+        self.coefficients[..., :rows] = state["coefficients"]
+        triangle = np.array(state["covariance"])
+        self.covariance[above, across, :, :rows] = triangle
+        self.covariance[across, above, :, :rows] = triangle
+        for name in ("squares", "seen", "record"):
+            getattr(self, name)[:, :rows] = state[name]
+        for name in ("count", "run", "run_sum"):
+            getattr(self, name)[:rows] = state[name]
+
+
+def _logarithmic(residual: Floats) -> Floats:
+    """Return a relative residual as the step of the logarithm: the residual itself while it is small.
+
+    Taking the residual, not log(1 + residual), keeps the mean of the cost unbiased where noise is wide.
+    """
+    logarithm: Floats = np.log(np.maximum(1 + residual, _SLIGHTEST))
+    return np.where(np.abs(residual - 0.25) < _SMALL, residual, logarithm)

@@ -1,0 +1,101 @@
+"""The seasons of a bill as regressors: what a period's place in the calendar says about its cost.
+
+A row of regressors stands beside the level; its coefficients are learnt by `detection.levels` on the logarithm of the
+cost, so a weekend of 60 % is a weekend of 60 % also after growth.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_HARMONICS = 4
+_WEEKEND_HARMONICS = 2
+_SATURDAY = 5
+_MEAN_MONTH = 365.25 / 12
+
+
+def _contrasts(size: int) -> Floats:
+    """Return orthonormal columns whose sums are zero: effects around a mean, all alike beforehand."""
+    columns = np.zeros((size, size - 1))
+    for k in range(1, size):
+        columns[:k, k - 1] = 1.0
+        columns[k, k - 1] = -k
+        columns[:, k - 1] /= np.sqrt(k * (k + 1))
+    return columns
+
+
+_WEEK = _contrasts(7)
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """The periods of a series, and the regressors of each.
+
+    Parameters
+    ----------
+    hourly
+        Periods are hours; else UTC days.
+    holidays
+        Days that differ from their weekday; how much is learnt.
+    """
+
+    hourly: bool = False
+    holidays: Collection[date] = field(default_factory=frozenset)
+
+    @property
+    def step(self) -> timedelta:
+        """The length of a period."""
+        return HOUR if self.hourly else DAY
+
+    @property
+    def a_day(self) -> int:
+        """Periods in a day."""
+        return 24 if self.hourly else 1
+
+    @property
+    def size(self) -> int:
+        """How many regressors there are."""
+        return len(self.spreads)
+
+    @property
+    def spreads(self) -> Floats:
+        """The standard deviation of each coefficient before anything is seen, in logarithms of the cost."""
+        days = [0.3] * 6 + [0.15, 0.15, 0.7, 0.35]
+        hours = [0.3, 0.3] * 2 + [0.1, 0.1] * (_HARMONICS - 2) + [0.15, 0.15] * _WEEKEND_HARMONICS
+        return np.array(days + hours if self.hourly else days)
+
+    def index(self, moment: datetime) -> int:
+        """Return the number of the period that holds `moment` (aware), counted from 1970."""
+        return (moment - _EPOCH) // self.step
+
+    def moment(self, index: int) -> datetime:
+        """Return the beginning of a period, in UTC."""
+        return _EPOCH + index * self.step
+
+    def row(self, index: int) -> Floats:
+        """Return the regressors of a period.
+
+        Days of the week (six contrasts), first and last day of a month, length of the month (a monthly price that is
+        spread over its days), holiday; for hours also waves of the day, and how they differ on a weekend.
+        """
+        moment = self.moment(index)
+        day = moment.date()
+        following = (day.replace(day=1) + timedelta(days=32)).replace(day=1)
+        length = (following - day.replace(day=1)).days
+        weekday = moment.weekday()
+        about_month = [day.day == 1, day.day == length, np.log(_MEAN_MONTH / length), day in self.holidays]
+        parts = [_WEEK[weekday], np.array(about_month, dtype=np.float64)]
+        if self.hourly:
+            angle = 2 * np.pi * moment.hour / 24 * np.arange(1, _HARMONICS + 1)
+            waves = np.column_stack([np.sin(angle), np.cos(angle)]).ravel()
+            weekend = waves[: 2 * _WEEKEND_HARMONICS] * (weekday >= _SATURDAY)
+            parts += [waves, weekend]
+        return np.concatenate(parts)
