@@ -1,76 +1,72 @@
 """One seeded organisation: every line of its bill, any day by itself, as a pure function.
 
-Amounts are whole numbers: quantities of 10⁻⁴ of a unit, prices of 10⁻⁶ of a currency unit, so that a cost is an exact
-number of 10⁻¹⁰. Noise and seasons use sums and products only, which every IEEE machine rounds alike.
+Amounts are whole numbers: quantities of 10⁻⁴ of a unit, prices and costs of 10⁻¹⁰ of the currency, so that sums are
+exact. Noise and seasons use sums and products only, which every IEEE machine rounds alike.
 """
 
-import hashlib
+import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
-#: A quantity of 1 unit, and the number of cost units in 1 of the currency.
-QUANTITY_SCALE = 10**4
-COST_SCALE = 10**10
-
-#: (service, usage type, operation, unit, price in 10⁻⁶, mean units an hour, follows the hour of day)
-CATALOGUE: tuple[tuple[str, str, str, str, int, int, bool], ...] = (
-    ("Amazon Elastic Compute Cloud - Compute", "BoxUsage:m7g.large", "RunInstances", "Hrs", 81_600, 40, True),
-    ("EC2 - Other", "EBS:VolumeUsage.gp3", "CreateVolume-Gp3", "GB-Mo", 80_000, 6, False),
-    ("EC2 - Other", "NatGateway-Bytes", "NatGateway", "GB", 45_000, 30, True),
-    ("Amazon Simple Storage Service", "TimedStorage-ByteHrs", "StandardStorage", "GB-Mo", 23_000, 30, False),
-    ("Amazon Relational Database Service", "InstanceUsage:db.r7g.large", "CreateDBInstance", "Hrs", 239_000, 8, False),
-    ("AWS Lambda", "Lambda-GB-Second", "Invoke", "Lambda-GB-Second", 17, 60_000, True),
-    ("Amazon DynamoDB", "WriteRequestUnits", "PayPerRequestThroughput", "WriteRequestUnits", 1, 400_000, True),
-    ("Amazon Elastic Load Balancing", "LCUUsage", "LoadBalancing:Application", "LCU-Hrs", 8_000, 50, True),
-    ("Amazon CloudFront", "DataTransfer-Out-Bytes", "GET", "GB", 85_000, 25, True),
-    ("AmazonCloudWatch", "DataProcessing-Bytes", "PutLogEvents", "GB", 500_000, 2, True),
-    ("Amazon ElastiCache", "NodeUsage:cache.r7g.large", "CreateCacheCluster", "Hrs", 219_000, 4, False),
-    ("Amazon Elastic Container Service", "Fargate-vCPU-Hours:perCPU", "FargateTask", "hours", 40_480, 25, True),
-    ("AWS Key Management Service", "KMS-Requests", "Decrypt", "Requests", 3, 20_000, True),
-    ("Amazon Simple Queue Service", "Requests-Tier1", "Send", "Requests", 1, 90_000, True),
-    ("Amazon Kinesis", "Storage-ShardHour", "shardHourStorage", "ShardHour", 15_000, 12, False),
+from spendstream.local.simulator.bringing import brought
+from spendstream.local.simulator.catalogue import (
+    BY_HOUR,
+    BY_WEEKDAY,
+    CATALOGUE,
+    COST_SCALE,
+    MARKETPLACE,
+    PREFIXES,
+    QUANTITY_SCALE,
+    REGIONS,
+    SERVICES,
+    TEAMS,
+    Entry,
 )
-REGIONS = ("us-east-1", "eu-central-1", "us-west-2", "ap-south-1")
-_PREFIX = {"us-east-1": "", "eu-central-1": "EUC1-", "us-west-2": "USW2-", "ap-south-1": "APS3-"}
-_TEAMS = ("checkout", "search", "data", "platform")
-_HOUR = np.array([5, 4, 4, 4, 5, 6, 8, 10, 12, 14, 15, 15, 14, 15, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6]) / 10
-_WEEKDAY = (1.04, 1.05, 1.05, 1.04, 1.0, 0.9, 0.88)
-#: (hours since a day began, parts in a thousand of each line that Cost Explorer shows from then on)
-_COMPLETENESS = ((16, 300), (24, 700), (32, 900), (48, 970), (72, 1008), (96, 1000))
-_TAX_PERMILLE = 80
+from spendstream.local.simulator.charges import Charges, Final, Ints
+from spendstream.local.simulator.completeness import CURVES, SETTLED, day_start, final_at, refreshed
+from spendstream.local.simulator.incidents import BRINGING, Incident, of_kind
+from spendstream.local.simulator.series import Series, hashed
 
-Ints = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Series:
-    """What stays the same in all lines of one series: its dimensions, tags, unit and price (10⁻⁶ of the currency)."""
-
-    account: str
-    service: str
-    region: str
-    usage_type: str
-    operation: str
-    record_type: str
-    unit: str
-    price: int
-    tags: tuple[tuple[str, str], ...]
-    mean: int
-    by_hour: bool
-    billing_entity: str = "AWS"
+#: Names as Cost Explorer has them, in the order of the first axis of `Day.amounts`.
+METRICS = (
+    "UnblendedCost", "NetUnblendedCost", "AmortizedCost", "NetAmortizedCost", "BlendedCost", "UsageQuantity",
+    "NormalizedUsageAmount",
+)  # fmt: skip
+_NET_PERMILLE = 940
+_BLENDED_PERMILLE = 700
+_ORIGIN = date(2026, 1, 1).toordinal()
+_FIRST_NEWCOMER = date(2025, 7, 1).toordinal()
+_MONTH_END = 1.25
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Day:
-    """A day as it is known at some time: arrays of shape (series, 24), in 10⁻⁴ units and in 10⁻¹⁰ of the currency."""
+    """A day as it is known at some time.
 
-    quantity: Ints
-    cost: Ints
+    `amounts` has the shape (metrics, series, 24): costs in 10⁻¹⁰ of the currency, quantities in 10⁻⁴ units.
+    """
+
+    amounts: Ints
+
+    @property
+    def cost(self) -> Ints:
+        """Unblended cost, (series, 24)."""
+        return self.of("UnblendedCost")
+
+    @property
+    def quantity(self) -> Ints:
+        """Usage quantity, (series, 24)."""
+        return self.of("UsageQuantity")
+
+    def of(self, metric: str) -> Ints:
+        """Return a metric, (series, 24)."""
+        found: Ints = self.amounts[METRICS.index(metric)]
+        return found
 
 
 def decimal_of(units: int, scale: int) -> Decimal:
@@ -78,14 +74,9 @@ def decimal_of(units: int, scale: int) -> Decimal:
     return Decimal(units).scaleb(1 - len(str(scale)))
 
 
-def month_is_final(day: date, now: datetime) -> bool:
-    """Say whether the month of `day` is closed at `now`: from the 5th of the month after."""
-    following = (day.replace(day=1) + timedelta(days=32)).replace(day=5)
-    return now.date() >= following
-
-
-def _hashed(*parts: object) -> int:
-    return int.from_bytes(hashlib.blake2b(repr(parts).encode(), digest_size=8).digest(), "big")
+def scale_of(metric: str) -> int:
+    """Return how many of its units make 1 of the currency, or 1 unit."""
+    return COST_SCALE if metric.endswith("Cost") else QUANTITY_SCALE
 
 
 class Organisation:
@@ -96,90 +87,235 @@ class Organisation:
     seed
         Two organisations of the same seed and size have the same bill.
     accounts, services, regions
-        Size: linked accounts (1 or more), entries of the catalogue, regions.
+        Size: linked accounts (1 or more), services of the catalogue, regions.
     noise
         Relative half-width of the noise in an hour's quantity, 0 to 0.5.
+    payer
+        The account that pays, of 12 digits; the linked ones are numbered from it on.
+    incidents
+        What goes wrong.
+    refresh_hours
+        Hours between two refreshes of Cost Explorer's data, a divisor of 24.
+
+    Attributes
+    ----------
+    series
+        Everything a line of the bill can be, usage first.
     """
 
     currency = "USD"
 
     def __init__(
-        self, seed: int = 1, accounts: int = 6, services: int = 15, regions: int = 4, noise: float = 0.1
+        self,
+        seed: int = 1,
+        accounts: int = 6,
+        services: int = len(SERVICES),
+        regions: int = len(REGIONS),
+        noise: float = 0.1,
+        *,
+        payer: str = "100000000000",
+        incidents: Sequence[Incident] = (),
+        refresh_hours: int = 8,
     ) -> None:
-        if accounts < 1 or not 1 <= services <= len(CATALOGUE) or not 1 <= regions <= len(REGIONS):
+        if accounts < 1 or not 1 <= services <= len(SERVICES) or not 1 <= regions <= len(REGIONS):
             raise ValueError(
-                f"give at least 1 account, 1 to {len(CATALOGUE)} services and 1 to {len(REGIONS)} regions; "
+                f"give at least 1 account, 1 to {len(SERVICES)} services and 1 to {len(REGIONS)} regions; "
                 f"got {accounts}, {services} and {regions}"
             )
         if not 0 <= noise <= 0.5:  # noqa: PLR2004
             raise ValueError(f"the noise must be from 0 to 0.5; got {noise}")
+        if refresh_hours < 1 or 24 % refresh_hours:
+            raise ValueError(f"the hours between refreshes must divide 24; got {refresh_hours}")
         self.seed = seed
         self.noise = noise
-        self.accounts = tuple(f"{100_000_000_001 + 111_111 * i}" for i in range(accounts))
+        self.payer = payer
+        self.accounts = tuple(f"{int(payer) + 1 + 111_111 * i:012d}" for i in range(accounts))
+        self.regions = REGIONS[:regions]
+        self.incidents = tuple(incidents)
+        self.refresh_hours = refresh_hours
         usage = [
             self._usage(account, entry, region)
             for account in self.accounts
-            for entry in CATALOGUE[:services]
-            for region in REGIONS[:regions]
-            if region == REGIONS[0] or _hashed(seed, account, entry[1], region) % 3 == 0
+            for entry in CATALOGUE
+            if entry.service in SERVICES[:services]
+            for region in self.regions
+            if region == REGIONS[0] or hashed(seed, account, entry.usage_type, region) % 3 == 0
         ]
-        self.series = (*usage, *(_tax(account) for account in self.accounts))
-        self._price = np.array([s.price for s in self.series], dtype=np.int64)[:, None]
-        self._mean = np.array([s.mean for s in self.series], dtype=np.float64)[:, None]
-        self._by_hour = np.array([s.by_hour for s in self.series])[:, None]
-        self._taxed = [
-            np.array([s.account == account and s.record_type == "Usage" for s in self.series])
-            for account in self.accounts
-        ]
-        self._final = lru_cache(maxsize=500)(self._final_quantity)
-        self._known = lru_cache(maxsize=2_000)(self._known_share)
+        usage.append(self._sold())
+        self._ordinary = len(usage)
+        for incident in of_kind(self.incidents, *BRINGING):
+            usage += brought(incident, self.accounts[0])
+        self._set(usage)
 
-    def _usage(self, account: str, entry: tuple[str, str, str, str, int, int, bool], region: str) -> Series:
-        service, usage_type, operation, unit, price, mean, by_hour = entry
-        size = 500 + _hashed(self.seed, "size", account, usage_type, region) % 1500
-        team = _TEAMS[_hashed(self.seed, "team", account, usage_type) % len(_TEAMS)]
-        env = "prod" if account != self.accounts[-1] else "dev"
+    def _usage(self, account: str, entry: Entry, region: str) -> Series:
+        drawn = hashed(self.seed, "size", account, entry.usage_type, region)
+        team = TEAMS[hashed(self.seed, "team", account, entry.usage_type) % len(TEAMS)]
+        tags = [("env", "prod" if account != self.accounts[-1] else "dev"), ("team", team)]
+        if hashed(self.seed, "untagged", account, entry.usage_type) % 6 == 0:
+            tags.pop()
+        new = hashed(self.seed, "new", account, entry.usage_type, region)
+        since = date.fromordinal(_FIRST_NEWCOMER + new // 40 % 700) if region != REGIONS[0] and new % 40 == 0 else None
         return Series(
-            account, service, region, _PREFIX[region] + usage_type, operation, "Usage", unit, price,
-            (("env", env), ("team", team)), mean * size * QUANTITY_SCALE // 1000, by_hour,
+            account, entry.service, region, PREFIXES[region] + entry.usage_type, entry.operation, "Usage", entry.unit,
+            entry.price, tuple(tags), entry.mean * (500 + drawn % 1500) * QUANTITY_SCALE // 1000, entry.by_hour,
+            curve=entry.curve, resources=entry.resources, named=entry.named, since=since, month_end=entry.month_end,
+            whole=entry.whole,
         )  # fmt: skip
+
+    def _sold(self) -> Series:
+        entry = MARKETPLACE
+        return Series(
+            self.accounts[0], entry.service, REGIONS[0], entry.usage_type, entry.operation, "Usage", entry.unit,
+            entry.price, mean=entry.mean * QUANTITY_SCALE, billing_entity="AWS Marketplace", curve=entry.curve,
+        )  # fmt: skip
+
+    def _set(self, usage: Sequence[Series]) -> None:
+        self._charges = Charges(self.seed, self.payer, self.accounts, usage, self.incidents)
+        self.series = self._charges.series
+        rows = self.series
+        kinds = np.array([s.record_type for s in rows])[:, None]
+        self._price = np.array([s.price for s in rows], dtype=np.int64)[:, None]
+        signs = {"Usage": 1, "SavingsPlanCoveredUsage": 1, "SavingsPlanNegation": -1}
+        self._sign = np.array([signs.get(s.record_type, 0) for s in rows])[:, None]
+        self._on_demand = kinds == "Usage"
+        self._counted = kinds != "SavingsPlanNegation"
+        self._net = np.array([s.billing_entity == "AWS" and s.record_type in signs for s in rows])[:, None]
+        self._blended = np.isin(kinds, ("Usage", "DiscountedUsage")) & np.array(
+            [[s.instance_type.startswith("db.")] for s in rows]
+        )
+        self._normalized = np.array([s.normalized for s in rows], dtype=np.int64)[:, None]
+        self._mean = np.array([s.mean for s in usage], dtype=np.float64)[:, None]
+        self._by_hour = np.array([s.by_hour for s in usage])[:, None]
+        self._month_end = np.array([s.month_end for s in usage])[:, None]
+        self._whole = np.array([s.whole for s in usage])[:, None]
+        self._constant = np.array([bool(s.resource) for s in usage])[:, None]
+        self._since = np.array([s.since.toordinal() if s.since else 0 for s in usage])[:, None]
+        self._scope = {
+            incident.id: np.array([incident.scope.holds(s) and s.mean > 0 for s in usage])
+            for incident in self.incidents
+        }
+        extra = [(incident, s) for incident in of_kind(self.incidents, *BRINGING) for s in brought(incident, "")]
+        self._bringing = [(incident, self._ordinary + number) for number, (incident, _) in enumerate(extra)]
+        late: dict[tuple[str, str], list[int]] = {}
+        for row, series in enumerate(rows):
+            late.setdefault((series.service, series.curve), []).append(row)
+        self._late = [(service, CURVES[curve], np.array(some)) for (service, curve), some in late.items()]
+        self._remember()
+
+    def _remember(self) -> None:
+        self.final = lru_cache(maxsize=100)(self._final)
+        self._plain = lru_cache(maxsize=200)(self._plain_day)
+        self._plain_sum = lru_cache(maxsize=4000)(self._sum_of_plain)
+        self._full = lru_cache(maxsize=100)(self._full_day)
+        self._full_sum = lru_cache(maxsize=4000)(self._sum_of_full)
+
+    def without(self, incident: Incident) -> "Organisation":
+        """Return the same organisation, with the same series, in which an incident does not happen."""
+        other = copy.copy(self)
+        other._leave_out(incident)  # noqa: SLF001 - of the same class
+        return other
+
+    def _leave_out(self, incident: Incident) -> None:
+        self.incidents = tuple(one for one in self.incidents if one.id != incident.id)
+        self._charges = self._charges.under(self.incidents)
+        self._remember()
 
     def day(self, day: date, now: datetime) -> Day:
         """Return `day` as Cost Explorer knows it at the simulated time `now`."""
-        age = (now - datetime(day.year, day.month, day.day, tzinfo=UTC)) // timedelta(hours=1)
-        share = 0
-        for hours, permille in _COMPLETENESS:
-            if age >= hours:
-                share = permille
-        elapsed = min(24, max(0, age - 8))
-        return self._known(day, share, elapsed)
+        as_of = min(refreshed(now, self.refresh_hours), final_at(day))
+        return self._plain(day, min(as_of, day_start(day) + SETTLED)) if day.day > 1 else self._full(day, as_of)
 
-    def _known_share(self, day: date, share: int, elapsed: int) -> Day:
-        quantity = self._final(day) * share // 1000
-        quantity[:, elapsed:] = 0
-        cost = quantity * self._price
-        if day.day == 1 and share:
-            self._add_tax(day, cost)
-        quantity.setflags(write=False)
-        cost.setflags(write=False)
-        return Day(quantity, cost)
+    def daily(self, day: date, now: datetime) -> Ints:
+        """Return the sums of the hours of `day(day, now)`, (metrics, series)."""
+        as_of = min(refreshed(now, self.refresh_hours), final_at(day))
+        if day.day > 1:
+            return self._plain_sum(day, min(as_of, day_start(day) + SETTLED))
+        return self._full_sum(day, as_of)
 
-    def _add_tax(self, day: date, cost: Ints) -> None:
-        # Tax stands on the first of a month, for the last day of the month before: known in full by then.
-        before = self._final(day - timedelta(days=1)) * self._price
-        first_tax = len(self.series) - len(self.accounts)
-        for index, taxed in enumerate(self._taxed):
-            cost[first_tax + index, 0] = int(before[taxed].sum()) * _TAX_PERMILLE // 1000
+    def _sum_of_plain(self, day: date, as_of: datetime) -> Ints:
+        sums: Ints = self._plain(day, as_of).amounts.sum(axis=2)
+        return sums
 
-    def _final_quantity(self, day: date) -> Ints:
-        shape = (len(self.series), 24)
-        draws = np.random.Generator(np.random.Philox(key=_hashed(self.seed, "noise", day.toordinal())))
-        wobble = draws.random(shape) + draws.random(shape) - 1.0
-        growth = 1.0 + 0.0004 * (day.toordinal() - date(2026, 1, 1).toordinal())
-        season = np.where(self._by_hour, _HOUR[None, :] * _WEEKDAY[day.weekday()], 1.0)
-        level = self._mean * max(growth, 0.1) * season * (1.0 + self.noise * wobble)
-        return np.asarray(np.floor(level), dtype=np.int64)
+    def _sum_of_full(self, day: date, as_of: datetime) -> Ints:
+        sums: Ints = self._full(day, as_of).amounts.sum(axis=2)
+        return sums
+
+    def _full_day(self, first: date, as_of: datetime) -> Day:
+        """Return the first of a month with what is charged by the month, as far as the month is known."""
+        plain = self._plain(first, min(as_of, day_start(first) + SETTLED))
+        if not plain.amounts.any():
+            return plain
+        last = min(as_of.date(), first + timedelta(days=31))
+        days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+        known = [
+            self._plain_sum(day, min(as_of, day_start(day) + SETTLED))[0] for day in days if day.month == first.month
+        ]
+        amounts = plain.amounts.copy()
+        for row, amount in self._charges.of_month(first, np.sum(known, axis=0)).items():
+            amounts[:5, row, 0] = amount
+        return Day(amounts)
+
+    def _plain_day(self, day: date, as_of: datetime) -> Day:
+        final = self.final(day)
+        share = np.zeros((len(self.series), 1), dtype=np.int64)
+        elapsed = np.zeros((len(self.series), 1), dtype=np.int64)
+        for service, curve, rows in self._late:
+            jitter = hashed(self.seed, "late", service, day.toordinal()) % 4
+            share[rows, 0], elapsed[rows, 0] = curve.visible(day, as_of, jitter)
+        share = np.where(np.arange(24) < elapsed, share, 0)
+        return self._priced(day, *(_part(whole, share) for whole in (final.quantity, final.charge, final.earned)))
+
+    def _priced(self, day: date, quantity: Ints, charge: Ints, earned: Ints) -> Day:
+        gross = quantity * self.prices(day) // QUANTITY_SCALE
+        amounts = np.empty((len(METRICS), *quantity.shape), dtype=np.int64)
+        amounts[0] = gross * self._sign + charge
+        amounts[1] = np.where(self._net, _part(amounts[0], _NET_PERMILLE), amounts[0])
+        committed = quantity * self._charges.rate // QUANTITY_SCALE
+        amounts[2] = np.where(self._on_demand, gross, committed) + earned
+        amounts[3] = np.where(self._net & self._on_demand, _part(amounts[2], _NET_PERMILLE), amounts[2])
+        amounts[4] = np.where(self._blended, _part(gross, _BLENDED_PERMILLE), amounts[0])
+        amounts[5] = np.where(self._counted, quantity, 0)
+        amounts[6] = amounts[5] * self._normalized // QUANTITY_SCALE
+        amounts.setflags(write=False)
+        return Day(amounts)
+
+    def prices(self, day: date) -> Ints:
+        """Return the price on demand of each series in each hour of a day, in 10⁻¹⁰: (series, 24)."""
+        prices = np.repeat(self._price, 24, axis=1)
+        for incident in of_kind(self.incidents, "price_change"):
+            permille = incident.price_permille(day)
+            if permille is not None:
+                rows = np.array([incident.scope.holds(s) for s in self.series])
+                prices[rows] = prices[rows] * permille // 1000
+        return prices
+
+    def _final(self, day: date) -> Final:
+        return self._charges.split(day, self.used(day))
+
+    def used(self, day: date) -> Ints:
+        """Return the whole usage of each series of usage in each hour of a day, in 10⁻⁴ units, whoever pays for it."""
+        rows = len(self._mean)
+        key = hashed(self.seed, "noise", day.toordinal())
+        draws = np.random.Generator(np.random.Philox(key=key)).random((rows, 25, 2)).sum(axis=2) - 1.0
+        noise = (1.0 + self.noise * draws[:, :24]) * (1.0 + self.noise * 0.4 * draws[:, 24:])
+        growth = max(0.1, 1.0 + 0.0004 * (day.toordinal() - _ORIGIN))
+        season = np.where(self._by_hour, BY_HOUR[None, :] * BY_WEEKDAY[day.weekday()], 1.0)
+        if (day + timedelta(days=2)).month != day.month:
+            season = season * np.where(self._month_end, _MONTH_END, 1.0)
+        level = self._mean * growth * season * noise
+        level = np.where(self._constant, self._mean, level)
+        for incident, row in self._bringing:
+            active = incident.active(day) if incident in self.incidents else np.zeros(24, dtype=bool)
+            level[row] *= active
+        for incident in self.incidents:
+            factor = incident.usage_factor(day)
+            if factor is not None:
+                level[self._scope[incident.id]] *= factor
+        units = np.floor(np.where(self._since <= day.toordinal(), level, 0.0)).astype(np.int64)
+        return np.where(self._whole, units // QUANTITY_SCALE * QUANTITY_SCALE, units)
 
 
-def _tax(account: str) -> Series:
-    return Series(account, "Tax", "NoRegion", "NoUsageType", "NoOperation", "Tax", "", 0, (), 0, by_hour=False)
+def _part(amounts: Ints, permille: Ints | int) -> Ints:
+    """Return parts in a thousand, cut towards zero, so that what cancels out still does."""
+    whole = np.abs(amounts) * permille // 1000
+    return np.where(amounts < 0, -whole, whole)

@@ -11,7 +11,7 @@ from typing import Self
 
 from spendstream.local.simulator.clock import SimulatedClock
 from spendstream.local.simulator.cost_explorer import CostExplorer
-from spendstream.local.simulator.expression import AwsError, Json
+from spendstream.local.simulator.expression import AwsError, Call, Json
 from spendstream.local.simulator.organisation import Organisation
 
 _CENTS_A_PAGE = 1
@@ -30,9 +30,13 @@ class SimulatedAWS:
         0 takes a free port; see `url`.
     page_size
         Rows (a group in a period) on a page of Cost Explorer.
+    hourly
+        Whether the accounts have opted in to hours in Cost Explorer.
     """
 
-    def __init__(self, model: Organisation, clock: SimulatedClock, *, port: int = 0, page_size: int = 1000) -> None:
+    def __init__(
+        self, model: Organisation, clock: SimulatedClock, *, port: int = 0, page_size: int = 1000, hourly: bool = True
+    ) -> None:
         if page_size < 1:
             raise ValueError(f"the page size must be at least 1; got {page_size}")
         self.model = model
@@ -41,10 +45,9 @@ class SimulatedAWS:
         self._answered: Counter[str] = Counter()
         self._charged: Counter[str] = Counter()
         self._faults: list[Json] = []
-        explorer = CostExplorer(model, page_size)
-        self._operations: dict[str, Callable[[Json, datetime], Json]] = {
-            "AWSInsightsIndexService.GetCostAndUsage": explorer.get_cost_and_usage,
-            "AWSInsightsIndexService.GetDimensionValues": explorer.get_dimension_values,
+        explorer = CostExplorer([model], page_size, hourly=hourly)
+        self._operations: dict[str, Callable[[Call], Json]] = {
+            f"AWSInsightsIndexService.{name}": operation for name, operation in explorer.operations.items()
         }
         self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler_for(self))
         self._thread = threading.Thread(target=self._server.serve_forever, name="simulated-aws", daemon=True)
@@ -83,7 +86,7 @@ class SimulatedAWS:
             raise AwsError(str(fault["code"]), str(fault.get("message", "Injected by the simulator")))
         if operation is None:
             raise AwsError("UnknownOperationException", f"the simulator does not answer {target!r}")
-        result = operation(request, self.clock.now())
+        result = operation(Call(request, self.clock.now(), self.model.payer))
         with self._lock:
             self._charged[name] += 1
         return result
