@@ -1,108 +1,128 @@
-"""The API's description in OpenAPI 3.1, and a page to try it; both made from the parameters themselves."""
+"""The API's description in OpenAPI 3.1, made from the routes, and the page that tries them."""
 
-import html
+from functools import lru_cache
+from importlib.resources import files
 from typing import Any
 
-from api.costs import CostQuery
+from pydantic.json_schema import models_json_schema
+
+from api.answers import ProblemAnswer
+from api.dimensions import DIMENSIONS, TAG
+from api.formats import MEDIA_TYPES
+from api.parameters import Parameters, names_of
+from api.route import Route
+from api.routes import ROUTES
 from spendstream import __version__
 
 _TEXT: dict[str, Any] = {"type": "string"}
-_ROLLING = ["level", "series", "window", "currency", "run", "limit", "cursor"]
-_PATHS: dict[str, tuple[str, list[str]]] = {
-    "/v1/rolling": ("Rolling windows: 7 and 30 days, month, quarter, year to date.", _ROLLING),
-    "/v1/runs": ("Replays, and the live run.", []),
-    "/v1/freshness": ("What was read when, and how final it is.", []),
-    "/v1/reconciliation": ("What the sources say against what is held.", []),
-    "/v1/dimensions": ("The dimensions to group and filter by.", []),
-    "/v1/dimensions/{name}/values": ("The values of a dimension.", ["prefix", "limit"]),
-    "/healthz": ("Whether the process lives.", []),
-    "/readyz": ("Whether ClickHouse answers.", []),
-    "/metrics": ("Metrics in Prometheus' format.", []),
+_SCHEMAS = "#/components/schemas/"
+#: path → summary and media type of what is not asked of ClickHouse's tables.
+_PAGES = {
+    "/healthz": ("Whether the process lives; without a token.", "application/json"),
+    "/readyz": ("Whether ClickHouse answers; without a token.", "application/json"),
+    "/metrics": ("Metrics in Prometheus' format.", "text/plain"),
 }
 
 
-def _parameter(name: str, schema: dict[str, Any], where: str = "query", *, required: bool = False) -> dict[str, Any]:
-    description = schema.pop("description", name)
-    return {"name": name, "in": where, "required": required, "description": description, "schema": schema}
-
-
-def _operation(summary: str, parameters: list[dict[str, Any]]) -> dict[str, Any]:
-    problem = {"description": "What is wrong, and what to change", "content": {"application/problem+json": {}}}
-    responses = {"200": {"description": "The answer"}, "default": problem}
-    return {"get": {"summary": summary, "parameters": parameters, "responses": responses}}
-
-
+@lru_cache(maxsize=1)
 def document() -> dict[str, Any]:
     """Return the OpenAPI document."""
-    schema = CostQuery.model_json_schema()
-    required = set(schema.get("required", ()))
-    parameters = []
-    for name, own in schema["properties"].items():
-        plain = {key: value for key, value in own.items() if key != "title"}
-        if name == "group_by":
-            plain = {**_TEXT, "description": own["description"]}
-        parameters.append(_parameter(name, plain, required=name in required))
-    summary = "Costs by period and dimension. `filter.DIMENSION=a,b` keeps, `!a,b` leaves out."
-    paths = {"/v1/costs": _operation(summary, parameters)}
-    for path, (summary, names) in _PATHS.items():
-        inner = [_parameter(name, dict(_TEXT)) for name in names]
-        if "{name}" in path:
-            inner.insert(0, _parameter("name", dict(_TEXT), "path", required=True))
-        paths[path] = _operation(summary, inner)
+    models = [(model, "serialization") for model in (ProblemAnswer, *(route.answer for route in ROUTES))]
+    _, schemas = models_json_schema(models, ref_template=f"{_SCHEMAS}{{model}}")  # type: ignore[arg-type]
+    paths = {route.path: _operation(route.summary, _parameters(route), _contents(route)) for route in ROUTES}
+    for path, (summary, media) in _PAGES.items():
+        paths[path] = _operation(summary, [], {media: {}})
     return {
         "openapi": "3.1.0",
-        "info": {"title": "spendstream", "version": __version__, "description": "What the cloud costs. Money is text."},
+        "info": {
+            "title": "spendstream",
+            "version": __version__,
+            "description": "What the cloud costs. Amounts are exact, and text; days are UTC.",
+        },
         "paths": paths,
+        "components": {
+            "schemas": schemas["$defs"],
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "description": "where one is set"}},
+        },
+        "security": [{}, {"token": []}],
     }
 
 
+def _operation(summary: str, parameters: list[dict[str, Any]], contents: dict[str, Any]) -> dict[str, Any]:
+    problem = {
+        "description": "What is wrong, and what to change",
+        "content": {"application/problem+json": {"schema": {"$ref": f"{_SCHEMAS}{ProblemAnswer.__name__}"}}},
+    }
+    responses = {"200": {"description": "The answer", "content": contents}, "default": problem}
+    return {"get": {"summary": summary, "parameters": parameters, "responses": responses}}
+
+
+def _contents(route: Route[Any]) -> dict[str, Any]:
+    document = {MEDIA_TYPES["json"]: {"schema": {"$ref": f"{_SCHEMAS}{route.answer.__name__}"}}}
+    return document | {MEDIA_TYPES[name]: {} for name in route.formats if name != "json"}
+
+
+def _parameters(route: Route[Any]) -> list[dict[str, Any]]:
+    found = [
+        {"name": name, "in": "path", "required": True, "description": text, "schema": {**_TEXT, "minLength": 1}}
+        for name, text in route.values.items()
+    ]
+    model: type[Parameters] = route.parameters
+    schema = model.model_json_schema()
+    required = set(schema.get("required", ()))
+    for name in names_of(model):
+        own = _simple(schema["properties"][name])
+        description = own.pop("description")
+        parameter = {"name": name, "in": "query", "required": name in required, "description": description}
+        if own.get("type") == "array":
+            parameter |= {"style": "form", "explode": False}
+        found.append({**parameter, "schema": own})
+    return found + (_filters() if model.FILTERED else [])
+
+
+def _simple(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a parameter: one that is not needed is left out, it is never null."""
+    plain = {key: value for key, value in schema.items() if key not in {"title", "anyOf"}}
+    for choice in schema.get("anyOf", ()):
+        if choice != {"type": "null"}:
+            plain |= choice
+    if plain.get("default", 0) is None:
+        del plain["default"]
+    if plain.get("type") == "array":
+        plain["items"] = {"anyOf": [{"enum": list(DIMENSIONS)}, {**_TEXT, "pattern": f"^{TAG}.+"}]}
+    return plain
+
+
+def _filters() -> list[dict[str, Any]]:
+    """Return a filter for every dimension, and one parameter that stands for those of all tags."""
+    text = "`a,b` keeps these values of {}, `!a,b` leaves them out"
+    found: list[dict[str, Any]] = [
+        {
+            "name": f"filter.{name}",
+            "in": "query",
+            "required": False,
+            "description": text.format(name),
+            "schema": dict(_TEXT),
+        }
+        for name in DIMENSIONS
+    ]
+    tags = {
+        "name": "tags",
+        "in": "query",
+        "required": False,
+        "description": f"`filter.{TAG}KEY=a,b` keeps these values of a tag, `!a,b` leaves them out",
+        "style": "form",
+        "explode": True,
+        "schema": {
+            "type": "object",
+            "patternProperties": {rf"^filter\.{TAG}.+": dict(_TEXT)},
+            "additionalProperties": False,
+        },
+    }
+    return [*found, tags]
+
+
+@lru_cache(maxsize=1)
 def page() -> str:
-    """Return a page that lists every path and lets one try it."""
-    forms = []
-    for path, operations in document()["paths"].items():
-        operation = operations["get"]
-        fields = "".join(
-            f"<label>{html.escape(p['name'])}{' *' if p['required'] else ''}"
-            f'<input name="{html.escape(p["name"])}" data-in="{p["in"]}" title="{html.escape(p["description"])}"></label>'
-            for p in operation["parameters"]
-        )
-        forms.append(
-            f'<form data-path="{html.escape(path)}"><h2>GET {html.escape(path)}</h2>'
-            f"<p>{html.escape(operation['summary'])}</p>{fields}<button>Try</button><pre hidden></pre></form>"
-        )
-    return _PAGE.replace("FORMS", "\n".join(forms))
-
-
-_PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>spendstream API</title>
-<style>
-:root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif }
-body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
-form { border: 1px solid #8884; border-radius: 6px; padding: 0 1rem 1rem; margin: 1rem 0 }
-h2 { font: 600 1rem ui-monospace, monospace }
-label { display: inline-block; margin: 0 .8rem .5rem 0; font-size: .85rem }
-input { display: block; padding: .25rem } pre { overflow: auto; max-height: 30rem }
-</style>
-<h1>spendstream API</h1>
-<p>The description for machines: <a href="/openapi.json">openapi.json</a>. Where a token is set, give it here:
-<input id="token" type="password" aria-label="token"></p>
-FORMS
-<script>
-for (const form of document.forms) form.addEventListener("submit", async (event) => {
-  event.preventDefault();
-  let path = form.dataset.path; const query = new URLSearchParams();
-  for (const field of form.querySelectorAll("input")) {
-    if (!field.value) continue;
-    if (field.dataset.in === "path") path = path.replace(`{${field.name}}`, encodeURIComponent(field.value));
-    else query.set(field.name, field.value);
-  }
-  const token = document.getElementById("token").value;
-  const answer = await fetch(`${path}?${query}`, { headers: token ? { Authorization: `Bearer ${token}` } : {} });
-  const text = await answer.text(); const out = form.querySelector("pre"); out.hidden = false;
-  try { out.textContent = `${answer.status}\\n${JSON.stringify(JSON.parse(text), null, 2)}`; }
-  catch { out.textContent = `${answer.status}\\n${text}`; }
-});
-</script>
-</html>
-"""
+    """Return the page that lists every path and lets one try it."""
+    return (files("api") / "docs.html").read_text(encoding="utf-8")

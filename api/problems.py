@@ -1,9 +1,13 @@
 """Errors as RFC 9457 problem details: what is wrong, and what to change."""
 
 import json
+from collections.abc import Sequence
 from difflib import get_close_matches
 
 from aiohttp import web
+
+#: So many names are listed when none is close; a longer list helps nobody.
+_MOST_NAMES = 30
 
 
 class Problem(Exception):  # noqa: N818 - the standard's own word
@@ -31,8 +35,15 @@ class Problem(Exception):  # noqa: N818 - the standard's own word
         return web.Response(status=self.status, text=json.dumps(body), content_type="application/problem+json")
 
 
-def unknown(what: str, name: str, known: list[str]) -> Problem:
+def bad_parameters(detail: str) -> Problem:
+    """Return the problem of parameters that cannot be used."""
+    return Problem(400, "bad parameters", detail)
+
+
+def unknown(what: str, name: str, known: Sequence[str]) -> Problem:
     """Return the problem of a name that does not exist, with the likeliest that do."""
-    close = get_close_matches(name, known, n=3)
-    hint = f"did you mean {' or '.join(close)}?" if close else f"there are: {', '.join(known)}"
-    return Problem(400, f"unknown {what}", f"{name!r} is no {what}; {hint}")
+    shown = name if len(name) <= 100 else f"{name[:100]}…"  # noqa: PLR2004 - enough to recognise it
+    # Comparing takes time that grows with the name: a name of thousands of letters is close to none.
+    close = get_close_matches(shown, known, n=3)
+    hint = f"did you mean {' or '.join(close)}?" if close else f"there are: {', '.join(known[:_MOST_NAMES]) or 'none'}"
+    return Problem(400, f"unknown {what}", f"{shown!r} is no {what}; {hint}")

@@ -166,12 +166,10 @@ async def test_without_clickhouse_the_api_says_so():
         assert (await answer.json(content_type="application/problem+json"))["title"] == "ClickHouse does not answer"
 
 
-async def test_every_path_is_described_and_the_page_lists_it(api):
+async def test_every_path_is_described(api):
     document = await (await api.get("/openapi.json")).json()
-    page = await (await api.get("/docs")).text()
     served = {route.resource.canonical for route in api.server.app.router.routes() if route.resource is not None} - {
         "/openapi.json",
         "/docs",
     }
     assert set(document["paths"]) == served
-    assert all(f"GET {path}" in page for path in served)

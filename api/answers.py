@@ -1,0 +1,240 @@
+"""What the JSON documents of the API hold, as models; the OpenAPI document is made from them."""
+
+from datetime import date, datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+#: An exact amount as text.
+Money = Annotated[str, Field(pattern=r"^-?\d+(\.\d+)?$", description="an exact amount, in the row's currency")]
+_NEXT = "send it as `cursor` for the rows that follow; null: there are none"
+Measure = Literal["billed", "effective"]
+
+
+class Document(BaseModel):
+    """An object of an answer, with no other names than these."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class CostRow(BaseModel):
+    """What one period and combination of dimensions cost; a further text for each dimension of `group_by`."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, str]
+
+    period: str = Field(description="first day of the period; for hours the time it begins")
+    currency: str
+    cost: Money
+
+
+class CostsAnswer(Document):
+    """Answer of `/v1/costs`."""
+
+    measure: Measure
+    granularity: Literal["hour", "day", "month", "quarter", "year", "total"]
+    rows: list[CostRow]
+    next_cursor: str | None = Field(description=_NEXT)
+
+
+class RollingRow(Document):
+    """One window of one series."""
+
+    currency: str
+    level: str
+    series: str
+    window: Literal["d7", "d30", "mtd", "qtd", "ytd"]
+    kind: str = Field(description="charge class")
+    window_end: date = Field(description="last day of the window: the newest closed day of the series")
+    billed: Money
+    effective: Money
+
+
+class RollingAnswer(Document):
+    """Answer of `/v1/rolling`."""
+
+    rows: list[RollingRow]
+    next_cursor: str | None = Field(description=_NEXT)
+
+
+class TotalRow(Document):
+    """What all cost in a currency."""
+
+    currency: str
+    cost: Money
+
+
+class DayRow(TotalRow):
+    """What a day cost."""
+
+    day: date
+
+
+class AccountRow(TotalRow):
+    """What an account cost."""
+
+    account: str
+
+
+class RegionRow(TotalRow):
+    """What a region cost; empty: charges without a region."""
+
+    region: str
+
+
+class UsageTypeRow(TotalRow):
+    """What a usage type cost, and a unit of it."""
+
+    usage_type: str
+    unit: str
+    quantity: Money | None = Field(description="units of usage, where lines tell")
+    unit_price: Money | None = Field(description="cost of usage lines by their quantity, rounded to 18 places")
+
+
+class ServiceAnswer(Document):
+    """Answer of `/v1/services/{service}`."""
+
+    service: str
+    first_day: date = Field(alias="from")
+    last_day: date = Field(alias="to")
+    measure: Measure
+    total: list[TotalRow]
+    by_day: list[DayRow]
+    by_account: list[AccountRow]
+    by_region: list[RegionRow]
+    by_usage_type: list[UsageTypeRow]
+
+
+class ResourceRow(Document):
+    """What a resource cost."""
+
+    currency: str
+    provider: str
+    account: str
+    service: str
+    region: str
+    resource: str
+    first_day: date = Field(description="first day in the period with a line of it")
+    last_day: date = Field(description="last day in the period with a line of it")
+    cost: Money
+
+
+class ResourcesAnswer(Document):
+    """Answer of `/v1/resources`."""
+
+    measure: Measure
+    rows: list[ResourceRow]
+    next_cursor: str | None = Field(description=_NEXT)
+
+
+class RunRow(Document):
+    """A replay, or the live run once it was promoted."""
+
+    run: str
+    state: str
+    steps: list[str]
+    started_at: datetime
+    finished_at: datetime | None
+    events: int
+    note: str
+
+
+class RunsAnswer(Document):
+    """Answer of `/v1/runs`."""
+
+    live: str = Field(description="the run that answers where none is named")
+    rows: list[RunRow]
+
+
+class FreshnessRow(Document):
+    """A book: one source's word about one billing account."""
+
+    source: str
+    provider: str
+    billing_account: str
+    view: str = Field(description="tag or cost category, for a view by one; else empty")
+    last_opened: datetime
+    last_closed: datetime | None
+    last_announced: datetime | None = Field(description="close of the newest reading that the totals hold")
+    closed_through: date | None = Field(description="newest charge day that had ended when the source told of it")
+    final_through: date | None = Field(description="newest charge day that the source calls final")
+    open_readings: int
+
+
+class FreshnessAnswer(Document):
+    """Answer of `/v1/freshness`."""
+
+    asked_at: datetime
+    rows: list[FreshnessRow]
+
+
+class Comparison(Document):
+    """Two sides of the same days; a difference is held less said, and stands where both sides have an amount."""
+
+    provider: str
+    billing_account: str
+    source: str
+    currency: str
+    said_billed: Money | None
+    said_effective: Money | None
+    held_billed: Money
+    held_effective: Money
+    difference_billed: Money | None = None
+    difference_effective: Money | None = None
+
+
+class ReadingRow(Comparison):
+    """What the last announced reading said of its coverage, against what is held of it."""
+
+    reading: str
+
+
+class ControlRow(Comparison):
+    """What a source answers over a longer time, against what is held of the same days."""
+
+    control: Literal["month", "year", "forecast"]
+    first_day: date
+    last_day: date
+    lower: Money | None = Field(description="lower end of a forecast")
+    upper: Money | None = Field(description="upper end of a forecast")
+    estimated: bool = Field(description="the source says that this may still change")
+    complete: bool = Field(description="all days are closed; a forecast has no difference before that")
+
+
+class SourceRow(Comparison):
+    """What a source that is not of record says of a month, against the one of record on the same days."""
+
+    of_record: str = Field(description="source of record; several, where it changed in the month")
+    month: date
+
+
+class ReconciliationAnswer(Document):
+    """Answer of `/v1/reconciliation`."""
+
+    readings: list[ReadingRow]
+    controls: list[ControlRow]
+    sources: list[SourceRow]
+
+
+class DimensionsAnswer(Document):
+    """Answer of `/v1/dimensions`."""
+
+    dimensions: list[str]
+
+
+class ValuesAnswer(Document):
+    """Answer of `/v1/dimensions/{name}/values`."""
+
+    dimension: str
+    first_day: date = Field(alias="from")
+    last_day: date = Field(alias="to")
+    values: list[str]
+
+
+class ProblemAnswer(BaseModel):
+    """What is wrong, and what to change (RFC 9457)."""
+
+    type: str
+    status: int
+    title: str
+    detail: str

@@ -1,0 +1,18 @@
+"""All routes that answer from ClickHouse: to add one is to add a line here."""
+
+from typing import Any
+
+from api import costs, detail, freshness, reconciliation, rolling, runs, values
+from api.route import Route
+
+ROUTES: tuple[Route[Any], ...] = (
+    costs.ROUTE,
+    rolling.ROUTE,
+    detail.SERVICE,
+    detail.RESOURCES,
+    values.DIMENSIONS,
+    values.VALUES,
+    freshness.ROUTE,
+    reconciliation.ROUTE,
+    runs.ROUTE,
+)
