@@ -6,12 +6,14 @@ from spendstream.local.simulator.catalogue import COST_SCALE, PREFIXES, QUANTITY
 from spendstream.local.simulator.incidents import Incident
 from spendstream.local.simulator.series import Series, hashed
 
+#: The service that a new one is, where its scope names none.
+HOSTED = "Amazon SageMaker"
 _EC2 = "Amazon Elastic Compute Cloud - Compute"
 #: (service, usage type, operation, unit, dollars, parts in a hundred of the incident's size)
 _BROUGHT = {
     "new_service": (
-        ("Amazon SageMaker", "Host:ml.m5.xlarge", "RunInstance", "Hrs", "0.23", 80),
-        ("Amazon SageMaker", "Host:VolumeUsage.gp3", "RunInstance", "GB-Mo", "0.14", 20),
+        (HOSTED, "Host:ml.m5.xlarge", "RunInstance", "Hrs", "0.23", 80),
+        (HOSTED, "Host:VolumeUsage.gp3", "RunInstance", "GB-Mo", "0.14", 20),
     ),
     "forgotten_resource": ((_EC2, "BoxUsage:r7g.24xlarge", "RunInstances", "Hrs", "5.1408", 100),),
     "leaked_keys": (

@@ -50,20 +50,32 @@ class Charges:
         Of the organisation.
     usage
         Series of usage; they stay the first.
+    ordinary
+        So many of them are there in any case; the rest an incident brings.
     incidents
         What goes wrong; some of it changes fees, credits or commitments.
     """
 
     def __init__(
-        self, seed: int, payer: str, accounts: Sequence[str], usage: Sequence[Series], incidents: Sequence[Incident]
+        self,
+        seed: int,
+        payer: str,
+        accounts: Sequence[str],
+        usage: Sequence[Series],
+        ordinary: int,
+        incidents: Sequence[Incident],
     ) -> None:
         self._seed = seed
         self._incidents = incidents
         home = usage[0].region
-        planned = [i for i, s in enumerate(usage) if s.service in _PLAN_SERVICES and s.region == home and not s.since]
-        reserved = [i for i, s in enumerate(usage) if s.service == _RESERVED_SERVICE and s.region == home]
-        self._planned = np.array([i for i in planned if not usage[i].resource], dtype=np.intp)
-        self._reserved = np.array([i for i in reserved if not usage[i].since], dtype=np.intp)
+        planned = [
+            i
+            for i, s in enumerate(usage[:ordinary])
+            if s.service in _PLAN_SERVICES and s.region == home and not s.since
+        ]
+        reserved = [i for i, s in enumerate(usage[:ordinary]) if s.service == _RESERVED_SERVICE and s.region == home]
+        self._planned = np.array(planned, dtype=np.intp)
+        self._reserved = np.array(reserved, dtype=np.intp)
         rows = list(usage)
         self.covered = self._append(rows, [_under_plan(usage[i], "SavingsPlanCoveredUsage") for i in self._planned])
         self.negation = self._append(rows, [_under_plan(usage[i], "SavingsPlanNegation") for i in self._planned])
@@ -90,6 +102,8 @@ class Charges:
         self._tax = self._append(rows, [_fee(account, "Tax", "NoUsageType", "Tax") for account in taxed])
         self.series = tuple(rows)
         self._set_commitments(usage)
+        spend = [s.mean * s.price // QUANTITY_SCALE for s in usage[:ordinary] if s.account == accounts[0]]
+        self._daily_credit = sum(spend) * 24 * _CREDIT_PERMILLE // 1000
         self._set_taxed(taxed)
 
     @staticmethod
@@ -108,8 +122,6 @@ class Charges:
         self._held = _allotment(usage, self._reserved, _RESERVED_SHARE)
         self._committed = int((self._allotted * self.rate[self.covered] // QUANTITY_SCALE).sum())
         self._reserved_hour = int((self._held * self.rate[self.discounted] // QUANTITY_SCALE).sum())
-        spend = [s.mean * s.price // QUANTITY_SCALE for s in usage if s.account == usage[0].account]
-        self._daily_credit = sum(spend) * 24 * _CREDIT_PERMILLE // 1000
 
     def _set_taxed(self, taxed: Sequence[str]) -> None:
         self._usage_like = np.array([s.record_type in USAGE_LIKE for s in self.series])

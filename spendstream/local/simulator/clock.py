@@ -6,6 +6,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 
+def aware(text: str) -> datetime:
+    """Return the ISO 8601 time in `text`, or raise `ValueError` when it has no time zone."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text} has no time zone; add one, as in 2026-03-01T00:00:00Z")
+    return moment
+
+
 class SimulatedClock:
     """A clock that runs `speed` times as fast as the wall; speed 0 stands until it is moved.
 

@@ -91,6 +91,8 @@ class Incident:
             raise IncidentError(f"incident {self.id}: its end {self.end} is not after its start {self.start}")
         if self.kind == "creep" and self.end is None:
             raise IncidentError(f"incident {self.id}: a creep needs an end, by which it reaches its size")
+        if self.kind == "double_fee" and (self.start.day, self.start.hour) != (1, 0):
+            raise IncidentError(f"incident {self.id}: a fee is charged on the first of a month: begin it there")
         if self.size < 0:
             raise IncidentError(f"incident {self.id}: its size {self.size} is negative")
 

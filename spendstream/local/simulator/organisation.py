@@ -170,7 +170,7 @@ class Organisation:
         )  # fmt: skip
 
     def _set(self, usage: Sequence[Series]) -> None:
-        self._charges = Charges(self.seed, self.payer, self.accounts, usage, self.incidents)
+        self._charges = Charges(self.seed, self.payer, self.accounts, usage, self._ordinary, self.incidents)
         self.series = self._charges.series
         rows = self.series
         kinds = np.array([s.record_type for s in rows])[:, None]

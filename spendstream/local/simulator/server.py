@@ -4,15 +4,16 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Self
 
-from spendstream.local.simulator.clock import SimulatedClock
+from spendstream.local.simulator.clock import SimulatedClock, aware
 from spendstream.local.simulator.cost_explorer import CostExplorer
 from spendstream.local.simulator.expression import AwsError, Call, Json
 from spendstream.local.simulator.organisation import Organisation
+from spendstream.local.simulator.truth import document
 
 _CENTS_A_PAGE = 1
 
@@ -92,11 +93,13 @@ class SimulatedAWS:
         return result
 
     def control(self, path: str, body: Json | None) -> Json:
-        """Answer the simulator's own addresses: `clock`, `requests` and `faults`; `body` is None for a GET."""
+        """Answer the simulator's own addresses: `clock`, `requests`, `faults` and `truth`; `body` is None for a GET."""
         if path == "/_simulator/clock":
             if body is not None:
                 self._move(body)
             return {"now": self.clock.now().isoformat()}
+        if path == "/_simulator/truth":
+            return document(self.model, self.clock.now())
         if path == "/_simulator/requests":
             with self._lock:
                 cents = _CENTS_A_PAGE * sum(self._charged.values())
@@ -122,14 +125,6 @@ class SimulatedAWS:
         except (KeyError, TypeError, ValueError) as error:
             hint = 'give {"now": "2026-03-01T00:00:00Z"} or {"advance_seconds": 3600}'
             raise AwsError("ValidationException", f"{hint}: {error}") from None
-
-
-def aware(text: str) -> datetime:
-    """Return the ISO 8601 time in `text`, or raise `ValueError` when it has no time zone."""
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError(f"{text} has no time zone; add one, as in 2026-03-01T00:00:00Z")
-    return moment
 
 
 def _handler_for(aws: SimulatedAWS) -> type[BaseHTTPRequestHandler]:

@@ -60,3 +60,9 @@ def post(aws: SimulatedAWS, name: str, body: dict[str, Any]) -> Any:
     request = urllib.request.Request(f"{aws.url}/_simulator/{name}", json.dumps(body).encode(), method="POST")
     with urllib.request.urlopen(request) as answer:
         return json.load(answer)
+
+
+def get(aws: SimulatedAWS, name: str) -> Any:
+    """Read one of the simulator's own addresses."""
+    with urllib.request.urlopen(f"{aws.url}/_simulator/{name}") as answer:
+        return json.load(answer)
