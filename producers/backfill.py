@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from producers.cost_explorer import CostExplorer
+from producers.cost_explorer_views import CostExplorerView
 from producers.runs import Runs
 from producers.source import ReadingReport
 from spendstream.clock import Clock
@@ -27,14 +28,14 @@ class Backfill:
     Parameters
     ----------
     source
-        The bill that is read.
+        The bill, or the view of it, that is read.
     runs
         Keeps which months are done, so that a second run goes on where the first was cut off.
     clock
         Says which month it is.
     """
 
-    def __init__(self, source: CostExplorer, runs: Runs, clock: Clock) -> None:
+    def __init__(self, source: CostExplorer | CostExplorerView, runs: Runs, clock: Clock) -> None:
         self._source = source
         self._runs = runs
         self._clock = clock

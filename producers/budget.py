@@ -20,6 +20,7 @@ from spendstream.topics import PAID_REQUESTS
 
 #: A month's cap needs no older request.
 _KEPT = timedelta(days=32)
+_ENDLESS = to_units("1e12")
 
 
 class BudgetExceededError(RuntimeError):
@@ -66,6 +67,13 @@ class Budget:
         today = now.date()
         month = sum(cost for day, cost in self._days.items() if (day.year, day.month) == (today.year, today.month))
         return self._days[today], month
+
+    def left(self, share: float = 1.0) -> int:
+        """Return what may still be spent now of a `share` of both caps, in 10⁻¹⁸ dollars, never below 0."""
+        with self._lock:
+            spent = self.spent(self._sender.clock.now())
+        caps = (self._options.usd_per_day, self._options.usd_per_month)
+        return max(0, min(int(to_units(cap) * share) - have for cap, have in zip(caps, spent, strict=True)))
 
     def pay(self, purpose: Purpose, detail: str, cost: int, *, share: float = 1.0) -> PaidRequest:
         """Count a request that is about to be made.
@@ -125,6 +133,10 @@ class NoBudget(Budget):
     def spent(self, now: datetime) -> tuple[int, int]:  # noqa: ARG002 - nothing, at any time
         """Return nothing spent."""
         return 0, 0
+
+    def left(self, share: float = 1.0) -> int:  # noqa: ARG002 - without end, whatever the share
+        """Return more than anything costs."""
+        return _ENDLESS
 
     def pay(self, purpose: Purpose, detail: str, cost: int, *, share: float = 1.0) -> PaidRequest:  # noqa: ARG002
         """Let every request pass, at no cost."""

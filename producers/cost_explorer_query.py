@@ -1,16 +1,19 @@
 """Asking Cost Explorer: pages, each paid for before it is asked; answers as exact integers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Context, Decimal
 from typing import Any, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from producers.aws_session import explained
+from producers.aws_session import AwsSessions, explained
 from producers.budget import Budget, Purpose
 from producers.source import SourceError
-from spendstream.money import to_units
+from spendstream.money import SCALE, to_units
+from spendstream.settings import CostExplorer as Options
+from spendstream.settings import Payer
 
 #: A page of Cost Explorer costs one US cent.
 PAGE_COST = to_units("0.01")
@@ -18,9 +21,21 @@ PAGE_COST = to_units("0.01")
 #: What a changed answer between two pages is called; the whole question is asked again.
 _CHANGED = frozenset({"RequestChangedException", "InvalidNextTokenException"})
 _ATTEMPTS = 3
+#: What is answered where hours are asked of an account that has none, or of days whose hours are gone.
+_NO_HOURS = frozenset({"DataUnavailableException", "ValidationException", "AccessDeniedException"})
+_NO_DATA = frozenset({"DataUnavailableException"})
+_FINEST = Decimal(1).scaleb(-SCALE)
+
+#: Operations as IAM and the record of paid requests name them.
+USAGE_API = "ce:GetCostAndUsage"
+FORECAST_API = "ce:GetCostForecast"
 
 Filter = dict[str, Any]
 Granularity = Literal["HOURLY", "DAILY", "MONTHLY"]
+
+
+class NoDataError(SourceError):
+    """Cost Explorer has nothing of what was asked: no hours, or no history to forecast from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +77,7 @@ class Question:
 
     def request(self, metrics: Sequence[str]) -> dict[str, Any]:
         """Return it in boto3's words."""
-        end = date.fromordinal(self.last_day.toordinal() + 1)
+        end = _next(self.last_day)
         form = "{}T00:00:00Z" if self.granularity == "HOURLY" else "{}"
         request: dict[str, Any] = {
             "TimePeriod": {"Start": form.format(self.first_day), "End": form.format(end)},
@@ -79,6 +94,18 @@ class Question:
         return f"{self.granularity.lower()} {' × '.join(self.groups) or 'total'}, {span}" + _words(self.filter)
 
 
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Cost Explorer's own forecast of a period; days are inclusive, amounts in 10⁻¹⁸ of the currency."""
+
+    first_day: date
+    last_day: date
+    currency: str
+    mean: int
+    lower: int
+    upper: int
+
+
 def both(*filters: Filter | None) -> Filter | None:
     """Return a filter that passes what all of them pass."""
     some = [one for one in filters if one]
@@ -88,6 +115,11 @@ def both(*filters: Filter | None) -> Filter | None:
 def among(dimension: str, values: Sequence[str]) -> Filter:
     """Return a filter on the values of a dimension."""
     return {"Dimensions": {"Key": dimension, "Values": list(values)}}
+
+
+def but(chosen: Filter) -> Filter:
+    """Return a filter that passes what `chosen` does not."""
+    return {"Not": chosen}
 
 
 class Asker:
@@ -109,6 +141,14 @@ class Asker:
         self._billed, self._effective = (
             ("NetUnblendedCost", "NetAmortizedCost") if net else ("UnblendedCost", "AmortizedCost")
         )
+        self._forecast_of = {
+            "billed": "NET_UNBLENDED_COST" if net else "UNBLENDED_COST",
+            "effective": "NET_AMORTIZED_COST" if net else "AMORTIZED_COST",
+        }
+
+    def affords(self, pages: int, share: float) -> bool:
+        """Tell whether `share` of the polling budget still has room for so many pages."""
+        return pages * PAGE_COST <= self._budget.left(share)
 
     def ask(self, question: Question, purpose: Purpose, share: float = 1.0) -> list[Group]:
         """Return all groups of all periods, pages joined; without groups one for each period.
@@ -117,30 +157,58 @@ class Asker:
         ------
         BudgetExceededError
             Before the page that would go beyond `share` of a cap.
+        NoDataError
+            When hours were asked and there are none.
         SourceError
             When Cost Explorer does not answer; the text says what to do.
         """
+        absent = _NO_HOURS if question.granularity == "HOURLY" else _NO_DATA
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 return list(self._pages(question, purpose, share))
             except ClientError as error:
-                changed = error.response.get("Error", {}).get("Code") in _CHANGED
-                if not changed or attempt == _ATTEMPTS:
-                    raise explained(error, "Cost Explorer") from None
+                if _code(error) not in _CHANGED or attempt == _ATTEMPTS:
+                    raise _refusal(error, absent) from None
             except BotoCoreError as error:
                 raise explained(error, "Cost Explorer") from None
         raise AssertionError("unreachable")
 
+    def forecast(
+        self, first_day: date, last_day: date, measure: str, purpose: Purpose, share: float = 1.0
+    ) -> list[Forecast]:
+        """Return Cost Explorer's forecast of `billed` or `effective` by month, from today on; raises as `ask`."""
+        request = {
+            "TimePeriod": {"Start": str(first_day), "End": str(_next(last_day))},
+            "Granularity": "MONTHLY",
+            "Metric": self._forecast_of[measure],
+            "PredictionIntervalLevel": 80,
+        }
+        detail = f"forecast of {measure}, {first_day} to {last_day}"
+        try:
+            answer = self._paid(purpose, detail, share, lambda: self._client.get_cost_forecast(**request))
+        except ClientError as error:
+            raise _refusal(error, _NO_DATA) from None
+        except BotoCoreError as error:
+            raise explained(error, "Cost Explorer's forecast") from None
+        try:
+            currency = answer["Total"]["Unit"]
+            return [_forecast(period, currency) for period in answer["ForecastResultsByTime"]]
+        except (KeyError, ValueError, ArithmeticError) as error:
+            raise SourceError(f"Cost Explorer: a forecast cannot be read: {error}; got {answer}") from None
+
+    def _paid(self, purpose: Purpose, detail: str, share: float, call: Callable[[], Any]) -> Any:  # noqa: ANN401 - boto3's
+        """Make a call that was paid for; one that fails is free."""
+        paid = self._budget.pay(purpose, detail, PAGE_COST, share=share)
+        try:
+            return call()
+        except (BotoCoreError, ClientError):
+            self._budget.failed(paid)
+            raise
+
     def _pages(self, question: Question, purpose: Purpose, share: float) -> Iterator[Group]:
-        metrics = (self._billed, self._effective, "BlendedCost", "UsageQuantity")
-        request = question.request(metrics)
+        request = question.request((self._billed, self._effective, "BlendedCost", "UsageQuantity"))
         while True:
-            paid = self._budget.pay(purpose, question.text(), PAGE_COST, share=share)
-            try:
-                answer = self._client.get_cost_and_usage(**request)
-            except (BotoCoreError, ClientError):
-                self._budget.failed(paid)
-                raise
+            answer = self._paid(purpose, question.text(), share, lambda: self._client.get_cost_and_usage(**request))
             for period in answer["ResultsByTime"]:
                 yield from self._groups(period, grouped=bool(question.groups))
             token = answer.get("NextPageToken")
@@ -172,6 +240,71 @@ class Asker:
             )
         except (KeyError, ValueError) as error:
             raise SourceError(f"Cost Explorer: an amount cannot be read: {error}; got {found}") from None
+
+
+class Access:
+    """How one payer account's Cost Explorer is reached, what is read of it, and what that may cost.
+
+    Parameters
+    ----------
+    options, payer
+        What is read; without a payer, the account of the credentials.
+    sessions, budget
+        How AWS is asked, and what that may cost.
+    """
+
+    def __init__(self, options: Options, payer: Payer | None, sessions: AwsSessions, budget: Budget) -> None:
+        self.options = options
+        self._payer = payer
+        self._known = payer
+        self._sessions = sessions
+        self._budget = budget
+
+    def name(self, part: str = "") -> str:
+        """Return the name of the source that reads a `part` (a view, `controls`) of it; empty: the bill itself."""
+        return source_name(self._payer, part)
+
+    @property
+    def account(self) -> str:
+        """The payer account; SourceError when AWS does not say whose credentials they are."""
+        return self._who().account
+
+    def asker(self) -> Asker:
+        """Return what asks it."""
+        return Asker(self._sessions.client("ce", "us-east-1", self._who()), self._budget, net=self.options.net)
+
+    def _who(self) -> Payer:
+        if self._known is None:
+            self._known = self._sessions.own_account()
+        return self._known
+
+
+def source_name(payer: Payer | None, part: str = "") -> str:
+    """Return the name of a source of Cost Explorer, for logs and on the command line."""
+    return ".".join(word for word in ("cost_explorer", payer.account if payer else "", part) if word)
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def _refusal(error: ClientError, absent: frozenset[str]) -> SourceError:
+    told = explained(error, "Cost Explorer")
+    return NoDataError(str(told)) if _code(error) in absent else told
+
+
+def _next(day: date) -> date:
+    return date.fromordinal(day.toordinal() + 1)
+
+
+def _forecast(period: dict[str, Any], currency: str) -> Forecast:
+    start, end = (date.fromisoformat(period["TimePeriod"][name][:10]) for name in ("Start", "End"))
+    mean, lower, upper = (
+        # A forecast is no money: AWS gives more digits than mean anything, and what is finer than our scale is cut.
+        to_units(Decimal(period[name]).quantize(_FINEST, context=Context(prec=60)))
+        for name in ("MeanValue", "PredictionIntervalLowerBound", "PredictionIntervalUpperBound")
+    )
+    return Forecast(start, date.fromordinal(end.toordinal() - 1), currency, mean, lower, upper)
 
 
 def _group_by(name: str) -> dict[str, str]:

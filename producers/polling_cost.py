@@ -1,15 +1,17 @@
 """What polling will cost, before it begins: dollars a month against what they buy, for a configuration."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from processors.series import ChargeKind
+from producers import cost_explorer_views
 from producers.cost_explorer import CostExplorer
 from producers.cost_explorer_query import PAGE_COST
 from producers.scheduler import next_time
 from schemas.events import CostHead
 from spendstream.money import from_units, to_units
+from spendstream.settings import CostExplorer as CostExplorerOptions
 from spendstream.settings import Settings
 
 _DAYS = 30
@@ -82,6 +84,7 @@ def estimate(settings: Settings, size: Size, now: datetime | None = None) -> Est
         items.append(
             Item("Cost Explorer, detail", detail, detail * PAGE_COST, "region, usage type, record type of what changed")
         )
+        items += _beside(settings.cost_explorer, size.payers, began)
     if settings.cloudwatch.enabled:
         polls = runs_a_month(settings.cloudwatch.schedule, began)
         metrics = settings.cloudwatch.max_metrics * polls
@@ -91,9 +94,28 @@ def estimate(settings: Settings, size: Size, now: datetime | None = None) -> Est
     return Estimate(tuple(items), cap)
 
 
+def _beside(options: CostExplorerOptions, payers: int, began: datetime) -> Iterator[Item]:
+    """Yield what Cost Explorer is asked besides the bill itself."""
+    polls = runs_a_month(options.view_schedule, began)
+    for view in options.views:
+        asked = cost_explorer_views.QUESTIONS * polls * payers
+        buys = f"every value of it by service, {polls / _DAYS:.3g} times a day"
+        yield Item(f"Cost Explorer, view by {view}", asked, asked * PAGE_COST, buys)
+    if options.controls:
+        polls = runs_a_month(options.control_schedule, began)
+        asked = cost_explorer_controls.questions(options) * polls * payers
+        buys = f"its months, years and forecast to compare with, {polls / _DAYS:.3g} times a day"
+        yield Item("Cost Explorer, controls", asked, asked * PAGE_COST, buys)
+
+
 def backfill_cost(size: Size, months: int) -> int:
     """Return what reading so many past months costs at most, in 10⁻¹⁸ dollars."""
     return months * (2 + 3 + _RECORD_TYPES + size.services * min(size.accounts, max(1, size.regions))) * PAGE_COST
+
+
+def view_backfill_cost(months: int) -> int:
+    """Return what reading so many past months of one view costs, in 10⁻¹⁸ dollars, where each answer is one page."""
+    return months * cost_explorer_views.QUESTIONS * PAGE_COST
 
 
 def size_of(heads: Iterable[CostHead], payers: int) -> Size | None:

@@ -8,7 +8,7 @@ import logging
 import random
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,10 +19,13 @@ from producers.aws_session import AwsSessions
 from producers.backfill import Backfill
 from producers.budget import Budget, NoBudget
 from producers.cloudwatch import CloudWatch
-from producers.cost_explorer import CostExplorer, cost_explorer_name
+from producers.cost_explorer import CostExplorer
+from producers.cost_explorer_controls import CostExplorerControls
+from producers.cost_explorer_query import Access, source_name
+from producers.cost_explorer_views import CostExplorerView
 from producers.focus_export import FocusExport
 from producers.on_demand import ask_running, pages
-from producers.polling_cost import backfill_cost, size_of
+from producers.polling_cost import backfill_cost, size_of, view_backfill_cost
 from producers.publisher import Publisher
 from producers.recording import Player, Recorder, recorder, store
 from producers.runs import Runs
@@ -65,7 +68,8 @@ class Shared:
         publisher.moved = moved
         found: list[Source] = [FocusExport(export, publisher) for export in settings.focus]
         if settings.cost_explorer.enabled:
-            found += [self._cost_explorer(payer, publisher, moved) for payer in settings.aws.payers or (None,)]
+            for payer in settings.aws.payers or (None,):
+                found += self._cost_explorer(payer, publisher, moved)
         return found
 
     def metrics(self, moved: Callable[[], None]) -> list[Source]:
@@ -81,9 +85,18 @@ class Shared:
         """Return what builds each lane."""
         return {"bills": self.bills, "metrics": self.metrics}
 
-    def _cost_explorer(self, payer: Payer | None, publisher: Publisher, moved: Callable[[], None]) -> Source:
-        sessions, keep = self._taped(cost_explorer_name(payer), moved)
-        return keep(CostExplorer(self.settings.cost_explorer, payer, sessions, self.budget, publisher))
+    def _cost_explorer(self, payer: Payer | None, publisher: Publisher, moved: Callable[[], None]) -> Iterator[Source]:
+        """Yield the sources of one payer's bill: itself, its views, its controls."""
+        options = self.settings.cost_explorer
+        for part in ("", *options.views, *(("controls",) if options.controls else ())):
+            sessions, keep = self._taped(source_name(payer, part), moved)
+            access = Access(options, payer, sessions, self.budget)
+            if not part:
+                yield keep(CostExplorer(access, publisher))
+            elif part == "controls":
+                yield keep(CostExplorerControls(access, publisher))
+            else:
+                yield keep(CostExplorerView(access, publisher, part))
 
     def _taped(self, name: str, moved: Callable[[], None]) -> tuple[AwsSessions, Callable[[Source], Source]]:
         """Return sessions whose answers are kept, or come from a recording, and what makes a source begin its tape."""
@@ -211,15 +224,13 @@ def backfill(settings: Settings, months: int, agree: Callable[[str], bool], tell
     ensure_topics(settings)
     shared = Shared(settings, SystemClock())
     publisher = Publisher(settings, shared.clock)
-    for payer in settings.aws.payers or (None,):
-        source = CostExplorer(settings.cost_explorer, payer, AwsSessions(settings.aws), shared.budget, publisher)
+    for source in _bills(settings, shared.budget, publisher):
         work = Backfill(source, shared.runs, shared.clock)
         plan = work.plan(months)
         if not plan.months:
             tell(f"{source.name}: all {plan.done} months were read before")
             continue
-        size = size_of(publisher.heads.values(), 1)
-        most = None if size is None else f"at most {_dollars(backfill_cost(size, len(plan.months)))} USD"
+        most = _price(source, len(plan.months), publisher)
         budget = f"{settings.budget.usd_per_day} USD a day, {settings.budget.usd_per_month} a month"
         question = (
             f"{source.name}: {len(plan.months)} months to read, {plan.done} read before. It costs "
@@ -233,6 +244,23 @@ def backfill(settings: Settings, months: int, agree: Callable[[str], bool], tell
             work.run(plan, lambda month, report: tell(f"{month:%Y-%m}: {report}"))
         except SourceError as error:
             raise ConfigurationError(f"{error}; run it again to go on from there") from None
+
+
+def _bills(settings: Settings, budget: Budget, publisher: Publisher) -> Iterator[CostExplorer | CostExplorerView]:
+    """Yield every payer's bill, and each view of it."""
+    for payer in settings.aws.payers or (None,):
+        access = Access(settings.cost_explorer, payer, AwsSessions(settings.aws), budget)
+        yield CostExplorer(access, publisher)
+        for view in settings.cost_explorer.views:
+            yield CostExplorerView(access, publisher, view)
+
+
+def _price(source: CostExplorer | CostExplorerView, months: int, publisher: Publisher) -> str | None:
+    """Return what a backfill costs at most; None when the bill was never read, so that its size is not known."""
+    if isinstance(source, CostExplorerView):
+        return f"at least {_dollars(view_backfill_cost(months))} USD, a cent for every page"
+    size = size_of(publisher.heads.values(), 1)
+    return None if size is None else f"at most {_dollars(backfill_cost(size, months))} USD"
 
 
 def _dollars(units: int) -> str:

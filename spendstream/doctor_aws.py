@@ -147,6 +147,12 @@ def _probe_cost_explorer(_: Settings, reach: Sessions, payer: Payer | None) -> o
     return client.get_cost_and_usage(TimePeriod=period, Granularity="DAILY", Metrics=["UnblendedCost"])
 
 
+def _probe_forecast(_: Settings, reach: Sessions, payer: Payer | None) -> object:
+    period = {"Start": "2026-01-01", "End": "2026-01-01"}
+    client = reach.client("ce", "us-east-1", payer)
+    return client.get_cost_forecast(TimePeriod=period, Granularity="MONTHLY", Metric="UNBLENDED_COST")
+
+
 def _probe_list_metrics(settings: Settings, reach: Sessions, payer: Payer | None) -> object:
     # A token of nobody is refused as well.
     for region in settings.cloudwatch.regions:
@@ -162,6 +168,7 @@ def _probe_metric_data(settings: Settings, reach: Sessions, payer: Payer | None)
 
 _PROBES: dict[str, Callable[[Settings, Sessions, Payer | None], object]] = {
     "ce:GetCostAndUsage": _probe_cost_explorer,
+    "ce:GetCostForecast": _probe_forecast,
     "cloudwatch:ListMetrics": _probe_list_metrics,
     "cloudwatch:GetMetricData": _probe_metric_data,
 }

@@ -26,7 +26,7 @@ def _statements(settings: Settings) -> Iterator[tuple[str, Json]]:
     if settings.cost_explorer.enabled:
         for payer in settings.aws.payers or (None,):
             roles.append(payer)
-            yield _principal(payer), _allow("ReadCostExplorer", ["ce:GetCostAndUsage"])
+            yield _principal(payer), _allow("ReadCostExplorer", _cost_explorer(settings))
     if settings.cloudwatch.enabled:
         for account in settings.cloudwatch.accounts or (None,):
             roles.append(account)
@@ -46,6 +46,12 @@ def _statements(settings: Settings) -> Iterator[tuple[str, Json]]:
     if target is not None and target.startswith("s3://"):
         bucket, prefix = _place(target)
         yield CREDENTIALS, _allow("KeepRecording", ["s3:PutObject"], [f"arn:aws:s3:::{bucket}/{prefix}*"])
+
+
+def _cost_explorer(settings: Settings) -> list[str]:
+    options = settings.cost_explorer
+    forecast = options.controls and options.forecast_months > 0
+    return ["ce:GetCostAndUsage", *(["ce:GetCostForecast"] if forecast else [])]
 
 
 def _principal(payer: Payer | None) -> str:

@@ -102,7 +102,28 @@ class CostExplorer(Section):
     settled_hours: int = Field(24, ge=0, description="a day counts as closed so long after its end")
     hourly: bool = Field(False, description="the account has hourly data (opt-in at AWS, last 14 days)")
     net: bool = Field(False, description="use net unblended and net amortised cost")
-    detail_share: float = Field(0.8, gt=0, le=1, description="share of the polling budget that detail may use")
+    detail_share: float = Field(
+        0.8, gt=0, le=1, description="share of the polling budget that detail, views and controls may use"
+    )
+    view_tags: tuple[str, ...] = Field((), description="cost allocation tags whose values get totals of their own")
+    view_categories: tuple[str, ...] = Field((), description="cost categories whose values get totals of their own")
+    view_schedule: str = Field("37 6 * * *", description="when views are read: cron expression, UTC")
+    controls: bool = Field(False, description="read its own totals by month and year, and its forecast, to compare")
+    control_schedule: str = Field("53 6 * * *", description="when controls are read: cron expression, UTC")
+    control_months: int = Field(12, ge=0, le=38, description="months before this one that are compared")
+    forecast_months: int = Field(3, ge=0, le=18, description="months of AWS's forecast, this one first; 0: none")
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The views that are read, as `tag:KEY` and `category:NAME`."""
+        return (*(f"tag:{key}" for key in self.view_tags), *(f"category:{name}" for name in self.view_categories))
+
+    @model_validator(mode="after")
+    def _views_have_names(self) -> Self:
+        for name, keys in (("view_tags", self.view_tags), ("view_categories", self.view_categories)):
+            if any(not key.strip() for key in keys) or len(set(keys)) < len(keys):
+                raise ValueError(f"{name} has an empty entry, or one twice: name each key once")
+        return self
 
 
 class CloudWatch(Section):
@@ -259,6 +280,16 @@ class Settings(BaseSettings):
     api: Api = Api()
     health: Health = Health()
     log: Log = Log()
+
+    @model_validator(mode="after")
+    def _views_stand_apart(self) -> Self:
+        both = sorted({*self.ledger.tags} & {*self.cost_explorer.views})
+        if both:
+            raise ValueError(
+                f"ledger.tags and cost_explorer's views both name {', '.join(both)}, and would be added up in one "
+                "series: leave it out of ledger.tags"
+            )
+        return self
 
     @property
     def has_sources(self) -> bool:
