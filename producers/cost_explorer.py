@@ -16,13 +16,19 @@ from datetime import date
 
 from processors.series import ChargeKind
 from producers.budget import BudgetExceededError, Purpose
+from producers.cost_explorer_access import Access
 from producers.cost_explorer_detail import Detail, DetailReader, reconciled
-from producers.cost_explorer_plan import Change
-from producers.cost_explorer_query import USAGE_API, Access
+from producers.cost_explorer_plan import Change, with_seniority
+from producers.cost_explorer_query import USAGE_API
 from producers.cost_explorer_totals import Key, Total, ask_totals, closed_and_final, estimated_since, window
 from producers.publisher import Coverage, Publisher, Reading
 from producers.source import ReadingReport, SourceError
 from producers.statement import Scope
+from schemas.events import CostHead
+from spendstream.clock import to_millis
+
+#: Begins the fingerprint of a scope that was published without its detail.
+_WAITS = "waits since "
 
 
 class CostExplorer:
@@ -69,7 +75,7 @@ class CostExplorer:
         changes = self._changes(reading, totals)
         days = (first_day, last_day)
         detail = DetailReader(asker, access.options, access.account, days, publisher.clock.now()).read(changes, totals)
-        lines = sum(self._publish(reading, key, totals[key], detail) for key in changes)
+        lines = sum(self._publish(reading, change, totals[key], detail) for key, change in changes.items())
         estimated = [day for (day, _, _), total in totals.items() if total.estimated]
         reading.close(*closed_and_final(estimated, first_day, last_day, publisher.clock.now(), access.options))
         seconds = round(time.monotonic() - began, 3)
@@ -86,26 +92,33 @@ class CostExplorer:
                 reading.mention_unchanged(head)
                 continue
             known = 0 if head is None else int(head.effective.scaleb(18))
-            waiting = head.version if head is not None and not head.fingerprint else None
+            waiting = None if head is None else _waiting_since(head)
             day, account, service = key
             changes[key] = Change(account, service, day, abs(total.effective - known), waiting)
-        return changes
+        return with_seniority(changes)
 
     def _scope(self, key: Key, total: Total) -> Scope:
         day, account, service = key
         payer = self._access.account
         return Scope(self.source, "AWS", payer, day.replace(day=1), account, service, total.currency, day)
 
-    def _publish(self, reading: Reading, key: Key, total: Total, detail: Detail) -> int:
+    def _publish(self, reading: Reading, change: Change, total: Total, detail: Detail) -> int:
+        key = (change.day, change.account, change.service)
         whole = key not in detail.left_out
+        since = to_millis(reading.opened_at) if change.waiting_since is None else change.waiting_since
         usage, usage_agrees = reconciled(detail.usage.get(key, []), total.usage, ChargeKind.USAGE, "Usage")
         other, other_agrees = reconciled(detail.other.get(key, []), total.other, ChargeKind.ADJUSTMENT, "Adjustment")
         reading.publish(
             self._scope(key, total),
             [*usage, *other],
             # Without its detail the scope is asked for again, however its totals stay.
-            fingerprint=total.fingerprint() if whole else "",
+            fingerprint=total.fingerprint() if whole else f"{_WAITS}{since}",
             estimated=total.estimated,
             reconciled=whole and usage_agrees and other_agrees,
         )
         return len(usage) + len(other)
+
+
+def _waiting_since(head: CostHead) -> int | None:
+    """Return since when (ms since 1970) a scope waits for its detail; None when it does not."""
+    return int(head.fingerprint.removeprefix(_WAITS)) if head.fingerprint.startswith(_WAITS) else None

@@ -15,7 +15,8 @@ from typing import Literal
 
 from producers.budget import BudgetExceededError, Purpose
 from producers.cost_explorer import CostExplorer
-from producers.cost_explorer_query import FORECAST_API, USAGE_API, Access, Asker, Forecast, Group, NoDataError, Question
+from producers.cost_explorer_access import Access
+from producers.cost_explorer_query import FORECAST_API, USAGE_API, Asker, Forecast, Group, NoDataError, Question
 from producers.publisher import Publisher
 from producers.source import ReadingReport, SourceError
 from schemas.events import SourceControl

@@ -6,7 +6,7 @@ asked for each of the two.
 """
 
 import logging
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -118,18 +118,19 @@ class DetailReader:
 
     def _sold(self, services: list[str], totals: Mapping[Key, Total]) -> _Sold:
         """Ask what of these services AWS Marketplace sells, and compare it with all of their usage."""
-        usage: Counter[str] = Counter()
+        usage: dict[str, tuple[int, int]] = {}
+        whole: dict[str, tuple[int, int]] = {}
         fees = set()
         for group in self._ask(("SERVICE", "RECORD_TYPE"), both(MARKETPLACE, among("SERVICE", services))):
             service, record_type = group.keys
             if record_type in _USAGE_TYPES:
-                usage[service] += group.metrics.effective
+                usage[service] = _added(usage.get(service), group.metrics)
             elif of_record_type(record_type)[0] in _PURCHASES:
                 fees.add((service, record_type))
-        whole: Counter[str] = Counter()
         for (_, _, service), total in totals.items():
-            whole[service] += 0 if total.usage is None else total.usage.effective
-        wholly = frozenset(service for service, units in usage.items() if units == whole[service])
+            if total.usage is not None:
+                whole[service] = _added(whole.get(service), total.usage)
+        wholly = frozenset(service for service, sold in usage.items() if sold == whole.get(service))
         return _Sold(wholly, frozenset(usage) - wholly, frozenset(fees))
 
     def _other(self, changes: Mapping[Key, Change], sold: _Sold, detail: Detail) -> None:
@@ -209,6 +210,11 @@ class DetailReader:
                     return
                 days = Question(request.first_day, begin - timedelta(days=1), groups, days.filter)
         yield from self._asker.ask(days, self._detail, self._share)
+
+
+def _added(known: tuple[int, int] | None, metrics: Metrics) -> tuple[int, int]:
+    billed, effective = known or (0, 0)
+    return billed + metrics.billed, effective + metrics.effective
 
 
 def reconciled(lines: list[Line], total: Metrics | None, kind: ChargeKind, category: str) -> tuple[list[Line], bool]:

@@ -2,7 +2,8 @@
 
 A view tells the same dollars as the bill, divided otherwise, so it feeds only the series of its own key
 (`USD/tag=tag:team/value=…`, `USD/tag=category:Product/value=…`) and never the organisation's, an account's or a
-service's total. What has no value stands under `UNTAGGED` or `UNCATEGORIZED`, so that the values of a day add up to the bill.
+service's total. What has no value stands under `UNTAGGED` or `UNCATEGORIZED`, so that the values of a day add up to the
+bill.
 
 Three questions a poll, of which every dollar is in exactly one:
 
@@ -22,7 +23,8 @@ from datetime import date
 from processors.series import ChargeKind
 from producers.budget import BudgetExceededError, Purpose
 from producers.charge_kind import of_record_type
-from producers.cost_explorer_query import USAGE_API, Access, Asker, Filter, Group, Question, both, but
+from producers.cost_explorer_access import Access
+from producers.cost_explorer_query import USAGE_API, Asker, Filter, Group, Question, both, but
 from producers.cost_explorer_totals import MARKETPLACE, OTHER, USAGE, closed_and_final, estimated_since, window
 from producers.publisher import Coverage, Publisher
 from producers.source import ReadingReport, SourceError
@@ -39,7 +41,7 @@ _SOLD = frozenset({ChargeKind.USAGE, ChargeKind.RECURRING_FEE, ChargeKind.COMMIT
 log = logging.getLogger(__name__)
 
 #: Charge day, service, currency.
-_Key = tuple[date, str, str]
+Key = tuple[date, str, str]
 
 
 class CostExplorerView:
@@ -62,7 +64,6 @@ class CostExplorerView:
         self.view = view
         self._access = access
         self._publisher = publisher
-        self._absent = UNTAGGED if view.startswith("tag:") else UNCATEGORIZED
 
     def run_once(self) -> ReadingReport:
         """Read the restatement window.
@@ -80,11 +81,14 @@ class CostExplorerView:
         """Read a span of days (inclusive) as one reading, paid for `purpose`; see `run_once`."""
         began = time.monotonic()
         access, publisher = self._access, self._publisher
-        lines: dict[_Key, list[Line]] = defaultdict(list)
-        estimated: set[_Key] = set()
+        lines: dict[Key, list[Line]] = defaultdict(list)
+        estimated: set[Key] = set()
         paid_for = Purpose(USAGE_API, access.account, purpose or "view")
+        days = (first_day, last_day)
         try:
-            for key, line, may_change in self._answers(access.asker(), (first_day, last_day), paid_for):
+            for key, line, may_change in ask_view(
+                access.asker(), self.view, days, paid_for, access.options.detail_share
+            ):
                 lines[key].append(line)
                 estimated |= {key} if may_change else set()
         except BudgetExceededError as error:
@@ -94,7 +98,7 @@ class CostExplorerView:
             reading.publish(self._scope(key), found, estimated=key in estimated)
         open_days = {day for day, _, _ in estimated}
         reading.close(*closed_and_final(open_days, first_day, last_day, publisher.clock.now(), access.options))
-        if lines and all(line.tags[self.view] == self._absent for found in lines.values() for line in found):
+        if lines and all(line.tags[self.view] == no_value(self.view) for found in lines.values() for line in found):
             log.warning(
                 "%s: no dollar has a value: activate the tag or the category in the payer account's billing console, "
                 "and compare the spelling; capitals count", self.name,
@@ -102,37 +106,49 @@ class CostExplorerView:
         count = sum(map(len, lines.values()))
         return ReadingReport(self.name, 1, reading.published, count, 0, round(time.monotonic() - began, 3))
 
-    def _scope(self, key: _Key) -> Scope:
+    def _scope(self, key: Key) -> Scope:
         day, service, currency = key
         payer = self._access.account
         return Scope(self.source, "AWS", payer, day.replace(day=1), "", service, currency, day, self.view)
 
-    def _answers(self, asker: Asker, days: tuple[date, date], purpose: Purpose) -> Iterator[tuple[_Key, Line, bool]]:
-        """Ask the three questions; yield each group's scope and line, and whether it may still change."""
 
-        def ask(other: str, chosen: Filter | None) -> list[Group]:
-            return asker.ask(Question(*days, (self.view, other), chosen), purpose, self._access.options.detail_share)
+def ask_view(
+    asker: Asker, view: str, days: tuple[date, date], purpose: Purpose, share: float = 1.0
+) -> Iterator[tuple[Key, Line, bool]]:
+    """Ask the three questions; yield each group's scope and line, and whether it may still change.
 
-        for group in ask("SERVICE", both(USAGE, but(MARKETPLACE))):
-            key = (group.day, group.keys[1], group.metrics.currency)
-            yield key, self._line(group, ChargeKind.USAGE, "Usage"), group.estimated
-        for group in ask("RECORD_TYPE", both(OTHER, but(MARKETPLACE))):
-            line = self._line(group, *of_record_type(group.keys[1]), group.keys[1])
-            yield (group.day, "", group.metrics.currency), line, group.estimated
-        for group in ask("RECORD_TYPE", MARKETPLACE):
+    `days` are inclusive; `share` is the share of the polling budget that may be used. Raises as `Asker.ask`.
+    """
+
+    def ask(other: str, chosen: Filter | None) -> list[Group]:
+        return asker.ask(Question(*days, (view, other), chosen), purpose, share)
+
+    for group in ask("SERVICE", both(USAGE, but(MARKETPLACE))):
+        key = (group.day, group.keys[1], group.metrics.currency)
+        yield key, _line(view, group, ChargeKind.USAGE, "Usage"), group.estimated
+    for chosen, sold in ((both(OTHER, but(MARKETPLACE)), False), (MARKETPLACE, True)):
+        for group in ask("RECORD_TYPE", chosen):
             kind, category = of_record_type(group.keys[1])
-            line = self._line(group, ChargeKind.MARKETPLACE if kind in _SOLD else kind, category, group.keys[1])
+            if sold and kind in _SOLD:
+                kind = ChargeKind.MARKETPLACE
+            line = _line(view, group, kind, category, group.keys[1])
             yield (group.day, "", group.metrics.currency), line, group.estimated
 
-    def _line(self, group: Group, kind: ChargeKind, category: str, description: str = "") -> Line:
-        # A group's key comes as `team$search`, and as `team$` where there is no value.
-        value = group.keys[0].removeprefix(self.view.partition(":")[2] + "$")
-        return Line(
-            kind=kind,
-            billed=group.metrics.billed,
-            effective=group.metrics.effective,
-            tags={self.view: value or self._absent},
-            charge_category=category,
-            blended=group.metrics.blended,
-            description=description,
-        )
+
+def no_value(view: str) -> str:
+    """Return what stands for a dollar without a value."""
+    return UNTAGGED if view.startswith("tag:") else UNCATEGORIZED
+
+
+def _line(view: str, group: Group, kind: ChargeKind, category: str, description: str = "") -> Line:
+    # A group's key comes as `team$search`, and as `team$` where there is no value.
+    value = group.keys[0].removeprefix(view.partition(":")[2] + "$")
+    return Line(
+        kind=kind,
+        billed=group.metrics.billed,
+        effective=group.metrics.effective,
+        tags={view: value or no_value(view)},
+        charge_category=category,
+        blended=group.metrics.blended,
+        description=description,
+    )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from processors.series import ChargeKind
-from producers import cost_explorer_views
+from producers import cost_explorer_controls, cost_explorer_views
 from producers.cost_explorer import CostExplorer
 from producers.cost_explorer_query import PAGE_COST
 from producers.scheduler import next_time

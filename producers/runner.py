@@ -16,16 +16,14 @@ from confluent_kafka import KafkaException
 
 from processors.ledger import OverlapError
 from producers.aws_session import AwsSessions
-from producers.backfill import Backfill
 from producers.budget import Budget, NoBudget
 from producers.cloudwatch import CloudWatch
 from producers.cost_explorer import CostExplorer
+from producers.cost_explorer_access import Access, source_name
 from producers.cost_explorer_controls import CostExplorerControls
-from producers.cost_explorer_query import Access, source_name
 from producers.cost_explorer_views import CostExplorerView
 from producers.focus_export import FocusExport
 from producers.on_demand import ask_running, pages
-from producers.polling_cost import backfill_cost, size_of, view_backfill_cost
 from producers.publisher import Publisher
 from producers.recording import Player, Recorder, recorder, store
 from producers.runs import Runs
@@ -35,7 +33,6 @@ from producers.source import ReadingReport, Source, SourceError
 from spendstream.admin import ensure_topics
 from spendstream.clock import Clock, ManualClock, SystemClock
 from spendstream.health import Progress, health_page
-from spendstream.money import from_units
 from spendstream.settings import ConfigurationError, Payer, Settings
 
 _LOOK_SECONDS = 5.0
@@ -209,62 +206,6 @@ def run_now(settings: Settings, name: str) -> str:
         return answer
     ensure_topics(settings)
     return "\n".join(str(report) for report in read_once(settings, only=name))
-
-
-def backfill(settings: Settings, months: int, agree: Callable[[str], bool], tell: Callable[[str], None]) -> None:
-    """Read the last `months` months before this one from Cost Explorer, oldest first, if `agree` to the price.
-
-    Raises
-    ------
-    ConfigurationError
-        When Cost Explorer is not configured or cannot be read.
-    """
-    if not settings.cost_explorer.enabled:
-        raise ConfigurationError("Cost Explorer is not configured: set SPENDSTREAM_COST_EXPLORER__ENABLED=true")
-    ensure_topics(settings)
-    shared = Shared(settings, SystemClock())
-    publisher = Publisher(settings, shared.clock)
-    for source in _bills(settings, shared.budget, publisher):
-        work = Backfill(source, shared.runs, shared.clock)
-        plan = work.plan(months)
-        if not plan.months:
-            tell(f"{source.name}: all {plan.done} months were read before")
-            continue
-        most = _price(source, len(plan.months), publisher)
-        budget = f"{settings.budget.usd_per_day} USD a day, {settings.budget.usd_per_month} a month"
-        question = (
-            f"{source.name}: {len(plan.months)} months to read, {plan.done} read before. It costs "
-            f"{most or 'what is unknown before it was read once'}. The polling budget of {budget} holds: what it does "
-            "not allow waits, and running this again goes on there. Read?"
-        )
-        if not agree(question):
-            tell("nothing was read")
-            continue
-        try:
-            work.run(plan, lambda month, report: tell(f"{month:%Y-%m}: {report}"))
-        except SourceError as error:
-            raise ConfigurationError(f"{error}; run it again to go on from there") from None
-
-
-def _bills(settings: Settings, budget: Budget, publisher: Publisher) -> Iterator[CostExplorer | CostExplorerView]:
-    """Yield every payer's bill, and each view of it."""
-    for payer in settings.aws.payers or (None,):
-        access = Access(settings.cost_explorer, payer, AwsSessions(settings.aws), budget)
-        yield CostExplorer(access, publisher)
-        for view in settings.cost_explorer.views:
-            yield CostExplorerView(access, publisher, view)
-
-
-def _price(source: CostExplorer | CostExplorerView, months: int, publisher: Publisher) -> str | None:
-    """Return what a backfill costs at most; None when the bill was never read, so that its size is not known."""
-    if isinstance(source, CostExplorerView):
-        return f"at least {_dollars(view_backfill_cost(months))} USD, a cent for every page"
-    size = size_of(publisher.heads.values(), 1)
-    return None if size is None else f"at most {_dollars(backfill_cost(size, months))} USD"
-
-
-def _dollars(units: int) -> str:
-    return f"{from_units(units):,.2f}"
 
 
 class Recorded:

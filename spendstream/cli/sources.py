@@ -20,7 +20,7 @@ def backfill(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask: the price is agreed to.")] = False,
 ) -> None:
     """Read past months from Cost Explorer, priced before it starts; a second run goes on where the first ended."""
-    from producers.runner import backfill as read_months  # noqa: PLC0415 - keeps other commands quick
+    from producers.backfill import backfill as read_months  # noqa: PLC0415 - keeps other commands quick
 
     def agree(question: str) -> bool:
         typer.echo(question)

@@ -12,7 +12,7 @@ import pytest
 
 from processors.batch import BatchDriver
 from processors.pipeline import steps
-from producers.cost_explorer import window
+from producers.cost_explorer_totals import window
 from producers.runner import read_once
 from schemas.codec import Codec
 from schemas.events import CostStatement, Event, PaidRequest, ReadingClosed

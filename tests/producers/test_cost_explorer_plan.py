@@ -1,11 +1,12 @@
 """Every dollar in exactly one answer, for the fewest requests."""
 
+from collections import Counter
 from datetime import date, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producers.cost_explorer_plan import Change, plan_detail
+from producers.cost_explorer_plan import Change, plan_detail, with_seniority
 
 DAY = date(2026, 3, 9)
 CHANGES = st.lists(
@@ -26,7 +27,7 @@ REGIONS = st.dictionaries(st.sampled_from(["EC2", "S3"]), st.sets(st.sampled_fro
 def test_each_scope_is_asked_for_in_each_region_once(changes, regions):
     plans = plan_detail(changes, regions)
     for change in changes:
-        (plan,) = [plan for plan in plans if plan.service == change.service]
+        (plan,) = [plan for plan in plans if change in plan.scopes]
         found = [
             request
             for request in plan.requests
@@ -40,13 +41,48 @@ def test_each_scope_is_asked_for_in_each_region_once(changes, regions):
 
 @given(changes=CHANGES, regions=REGIONS)
 def test_neither_way_needs_fewer_requests_than_the_one_taken(changes, regions):
-    for plan in plan_detail(changes, regions):
-        accounts = {change.account for change in changes if change.service == plan.service}
-        known = regions.get(plan.service)
-        assert len(plan.requests) == (min(len(accounts), len(known)) if known else len(accounts))
+    asked = Counter(request.service for plan in plan_detail(changes, regions) for request in plan.requests)
+    for service in {change.service for change in changes}:
+        accounts = {change.account for change in changes if change.service == service}
+        known = regions.get(service)
+        assert asked[service] == (min(len(accounts), len(known)) if known else len(accounts))
 
 
 @given(changes=CHANGES)
 def test_the_largest_change_comes_first(changes):
     sizes = [plan.size for plan in plan_detail(changes, {})]
     assert sizes == sorted(sizes, reverse=True)
+
+
+def test_whoever_waited_longest_has_the_first_turn_and_the_largest_change_the_second():
+    changes = [
+        Change("a", "large", DAY, 100),
+        Change("a", "waits", DAY, 2, waiting_since=20),
+        Change("a", "waits longer", DAY, 1, waiting_since=10),
+        Change("a", "middling", DAY, 50, waiting_since=30),
+    ]
+    assert [plan.service for plan in plan_detail(changes, {})] == ["waits longer", "large", "middling", "waits"]
+
+
+def test_a_new_day_waits_as_long_as_the_days_before_it():
+    changes = {
+        "old": Change("a", "EC2", DAY - timedelta(days=9), 1, waiting_since=10),
+        "new": Change("a", "EC2", DAY, 1),
+        "other": Change("b", "EC2", DAY, 1),
+    }
+    assert {key: change.waiting_since for key, change in with_seniority(changes).items()} == {
+        "old": 10,
+        "new": 10,
+        "other": None,
+    }
+
+
+def test_accounts_of_one_service_stand_for_themselves():
+    changes = [Change("a", "EC2", DAY, 1), Change("b", "EC2", DAY, 9)]
+    assert [plan.scopes for plan in plan_detail(changes, {})] == [(changes[1],), (changes[0],)]
+
+
+def test_regions_of_one_service_belong_together():
+    changes = [Change(account, "EC2", DAY, 1) for account in "abc"]
+    (plan,) = plan_detail(changes, {"EC2": ["r1", "r2"]})
+    assert [request.region for request in plan.requests] == ["r1", "r2"]
