@@ -75,7 +75,7 @@ class CostExplorerControls:
             self._publisher.send(CONTROLS, 0, key, control)
         self._publisher.flush()
         seconds = round(time.monotonic() - began, 3)
-        return ReadingReport(self.name, 1, len(controls), len(months), 0, seconds, left_out=int(forecasts is None))
+        return ReadingReport(self.name, 0, len(controls), len(months), 0, seconds, left_out=int(forecasts is None))
 
     def _months(self, asker: Asker, today: date) -> list[Group]:
         first = today.replace(day=1)

@@ -96,10 +96,11 @@ class DetailReader:
         if not changes:
             return detail
         services = sorted({service for _, _, service in changes})
+        used = [change for key, change in changes.items() if totals[key].usage is not None]
         try:
             sold = self._sold(services, totals)
             self._other(changes, sold, detail)
-            plans = plan_detail(changes.values(), self._regions(changes, services))
+            plans = plan_detail(used, self._regions(used))
         except BudgetExceededError as error:
             log.warning("detail waits: %s", error)
             detail.left_out.update(changes)
@@ -144,9 +145,10 @@ class DetailReader:
                     own = ChargeKind.MARKETPLACE if (key[2], record_type) in sold.fees else kind
                     detail.other[key].append(line_of(group.metrics, own, category, description=record_type))
 
-    def _regions(self, changes: Mapping[Key, Change], services: list[str]) -> dict[str, set[str]]:
+    def _regions(self, changes: Sequence[Change]) -> dict[str, set[str]]:
         regions: dict[str, set[str]] = defaultdict(set)
-        if len({account for _, account, _ in changes}) > 1:
+        if len({change.account for change in changes}) > 1:
+            services = sorted({change.service for change in changes})
             for group in self._ask(("SERVICE", "REGION"), both(USAGE, among("SERVICE", services))):
                 regions[group.keys[0]].add(group.keys[1])
         return regions

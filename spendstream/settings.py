@@ -108,7 +108,7 @@ class CostExplorer(Section):
     view_tags: tuple[str, ...] = Field((), description="cost allocation tags whose values get totals of their own")
     view_categories: tuple[str, ...] = Field((), description="cost categories whose values get totals of their own")
     view_schedule: str = Field("37 6 * * *", description="when views are read: cron expression, UTC")
-    controls: bool = Field(False, description="read its own totals by month and year, and its forecast, to compare")
+    controls: bool = Field(True, description="read its own totals by month and year, and its forecast, to compare")
     control_schedule: str = Field("53 6 * * *", description="when controls are read: cron expression, UTC")
     control_months: int = Field(12, ge=0, le=38, description="months before this one that are compared")
     forecast_months: int = Field(3, ge=0, le=18, description="months of AWS's forecast, this one first; 0: none")

@@ -42,7 +42,7 @@ def run(*, once: bool, as_json: bool) -> int:
         console.print("[dim]Kafka and ClickHouse are up; starting the services …[/dim]")
         with Services(["process", "sink", "api"], {}, None) as services:
             reports = read_once(settings)
-            bills_read, simulated = reports
+            bills_read, simulated, *_ = reports
             console.print(
                 f"[dim]{bills_read.lines} lines of real bills of AWS, Microsoft and Oracle, and {simulated.lines} of "
                 "the simulated organisation's Cost Explorer, are in Kafka …[/dim]"

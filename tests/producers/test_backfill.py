@@ -53,7 +53,9 @@ def test_the_months_before_today():
 
 
 def test_what_polling_costs_is_known_before_it_begins():
-    settings = load(cost_explorer={"enabled": True, "schedule": "0 */8 * * *"}, budget={"usd_per_month": "20"})
+    settings = load(
+        cost_explorer={"enabled": True, "controls": False, "schedule": "0 */8 * * *"}, budget={"usd_per_month": "20"}
+    )
     found = estimate(settings, Size(accounts=500, services=50, regions=5), datetime(2026, 3, 1, 1, tzinfo=UTC))
     totals, detail = found.items
     assert totals.cost == to_units("0.02") * 90

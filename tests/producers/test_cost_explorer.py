@@ -40,7 +40,7 @@ class Deployment:
         self.aws = SimulatedAWS(self.model, self.simulated, page_size=200)
         self.settings = backend.settings(
             aws={"endpoint_url": self.aws.url, "payers": [{"account": PAYER}]},
-            cost_explorer={"enabled": True, "window_days": 5, **sections.pop("cost_explorer", {})},
+            cost_explorer={"enabled": True, "controls": False, "window_days": 5, **sections.pop("cost_explorer", {})},
             budget={"usd_per_day": "5", "usd_per_month": "50", **sections.pop("budget", {})},
             **sections,
         )

@@ -10,6 +10,7 @@ from producers.budget import NoBudget
 from producers.cost_explorer_controls import CostExplorerControls
 from producers.cost_explorer_query import Asker
 from producers.polling_cost import Size, estimate
+from producers.runner import Shared, read_once
 from producers.source import SourceError
 from schemas.events import SourceControl
 from spendstream.clock import ManualClock
@@ -17,9 +18,17 @@ from spendstream.iam_policy import CREDENTIALS, policies
 from spendstream.money import to_units
 from spendstream.settings import CostExplorer as Options
 from spendstream.settings import load
+from spendstream.topics import CONTROLS
+from tests.processors.workers import messages
 from tests.producers.bill_client import BillClient, Entry
+from tests.producers.test_cost_explorer import CODEC, PAYER, deploying
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def deployed(embedded_kafka, monkeypatch):
+    yield from deploying(embedded_kafka, monkeypatch)
 
 
 class Sent:
@@ -137,3 +146,31 @@ def test_what_controls_cost_is_known_before():
     found = estimate(load(cost_explorer=options), Size(accounts=2, services=10, regions=3), NOW)
     (item,) = [item for item in found.items if "controls" in item.what]
     assert item.cost == to_units("0.03") * 30
+
+
+def test_a_month_is_what_the_statements_of_its_days_add_up_to(deployed):
+    deployment = deployed(cost_explorer={"controls": True}, budget={"usd_per_day": "50"})
+    shared = Shared(deployment.settings, deployment.clock)
+    bill, controls = shared.bills(lambda: None)
+    bill.read(date(2026, 2, 1), date(2026, 2, 28))  # type: ignore[attr-defined]
+    report = controls.run_once()
+    told = [CODEC.decode(value) for value in messages(deployment.settings, CONTROLS)]
+    (february,) = [
+        event
+        for event in told
+        if isinstance(event, SourceControl) and event.control == "month" and event.first_day == date(2026, 2, 1)
+    ]
+    held = deployment.statements().values()
+    assert to_units(february.billed or 0) == sum(sum(event.billed) for event in held)
+    assert to_units(february.effective or 0) == sum(sum(event.effective) for event in held)
+    assert not february.estimated
+    assert report.statements == len(told)
+    assert {event.control for event in told if isinstance(event, SourceControl)} == {"month", "year", "forecast"}
+
+
+def test_without_money_for_the_forecast_the_months_are_told(deployed):
+    deployment = deployed(cost_explorer={"controls": True}, budget={"usd_per_day": "0.02"})
+    (report,) = read_once(deployment.settings, deployment.clock, only=f"cost_explorer.{PAYER}.controls")
+    told = [CODEC.decode(value) for value in messages(deployment.settings, CONTROLS)]
+    assert {event.control for event in told if isinstance(event, SourceControl)} == {"month", "year"}
+    assert report.left_out == 1

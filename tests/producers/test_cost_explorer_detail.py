@@ -14,13 +14,14 @@ from producers.charge_kind import of_record_type
 from producers.cost_explorer_detail import Detail, DetailReader
 from producers.cost_explorer_plan import Change
 from producers.cost_explorer_query import Asker
-from producers.cost_explorer_totals import USAGE, ask_totals
+from producers.cost_explorer_totals import USAGE, ask_totals, window
 from producers.cost_explorer_views import UNTAGGED, ask_view
 from producers.source import SourceError
-from producers.statement import Line
+from producers.statement import Line, unfold
 from spendstream.clock import ManualClock
 from spendstream.settings import CostExplorer as Options
 from tests.producers.bill_client import BillClient, Entry
+from tests.producers.test_cost_explorer import deploying
 
 DAY = date(2026, 3, 9)
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -43,6 +44,11 @@ ENTRIES = st.lists(
     ),
     max_size=12,
 )
+
+
+@pytest.fixture
+def deployed(embedded_kafka, monkeypatch):
+    yield from deploying(embedded_kafka, monkeypatch)
 
 
 def asker(client: BillClient) -> Asker:
@@ -119,6 +125,27 @@ def test_a_view_says_every_dollar_once_in_its_class(entries):
         (day, team or UNTAGGED, kind): amounts for (day, team, kind), amounts in truth(entries, "day", "team").items()
     }
     assert by_kind(lines) == expected
+
+
+def test_the_simulated_bill_stands_in_the_statements_by_class_billed_and_effective(deployed):
+    deployment = deployed()
+    deployment.read()
+    first, last = window(deployment.clock, deployment.settings.cost_explorer)
+    expected: dict[tuple[object, ...], tuple[int, int]] = {}
+    for number in range(first.toordinal(), last.toordinal() + 1):
+        day = date.fromordinal(number)
+        known = deployment.model.day(day, deployment.simulated.now())
+        billed, effective = (known.of(name).sum(axis=1) for name in ("UnblendedCost", "AmortizedCost"))
+        for row, series in enumerate(deployment.model.series):
+            entry = Entry(day, record_type=series.record_type, entity=series.billing_entity)
+            key = (day, series.account, series.service, kind_of(entry))
+            so_far = expected.get(key, (0, 0))
+            expected[key] = (so_far[0] + int(billed[row]) * 10**8, so_far[1] + int(effective[row]) * 10**8)
+    lines = [(key, line) for key, event in deployment.statements().items() for line in unfold(event)]
+    assert by_kind(lines) == {key: amounts for key, amounts in expected.items() if any(amounts)}
+    # Commitments make the two differ, and a seller's usage is told apart.
+    assert any(billed != effective for billed, effective in expected.values())
+    assert {ChargeKind.USAGE, ChargeKind.MARKETPLACE, ChargeKind.RECURRING_FEE} <= {key[3] for key in expected}
 
 
 def test_what_has_no_region_or_usage_type_names_none():

@@ -17,13 +17,15 @@ def deployed(embedded_kafka, monkeypatch):
 
 
 def test_a_service_that_the_budget_passed_over_gets_its_turn(deployed):
-    # Seven requests a day for detail: five to find out what there is, two for one service in two regions.
-    deployment = deployed(budget={"usd_per_day": "0.09"})
+    # Eleven requests a day: nine to find out what there is, two for one service in two regions.
+    deployment = deployed(budget={"usd_per_day": "0.14"})
     detailed: set[str] = set()
-    for _ in range(6):
-        deployment.read()
+    passed_over = 0
+    for _ in range(8):
+        passed_over += deployment.read().left_out
         detailed |= {service for (_, _, service), event in deployment.statements().items() if event.reconciled}
         deployment.later(24)
+    assert passed_over > 0
     assert detailed == {service for _, _, service in deployment.statements()}
 
 

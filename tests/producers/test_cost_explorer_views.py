@@ -10,7 +10,7 @@ from processors.batch import BatchDriver
 from processors.pipeline import steps
 from processors.series import parse
 from producers.cost_explorer_totals import window
-from producers.cost_explorer_views import UNTAGGED
+from producers.cost_explorer_views import UNTAGGED, no_value
 from producers.polling_cost import Size, estimate
 from producers.publisher import Publisher
 from producers.runner import read_once
@@ -32,24 +32,41 @@ def deployed(embedded_kafka, monkeypatch):
     yield from deploying(embedded_kafka, monkeypatch)
 
 
-def of_view(deployment: Deployment) -> dict[tuple[date, str], CostStatement]:
+def of_view(deployment: Deployment, view: str = VIEW) -> dict[tuple[date, str], CostStatement]:
     """The newest statement of each day and service of the view."""
     newest: dict[tuple[date, str], CostStatement] = {}
     for event in deployment.events():
-        if isinstance(event, CostStatement) and event.view == VIEW:
+        if isinstance(event, CostStatement) and event.view == view:
             key = (event.day, event.service)
             if key not in newest or newest[key].version < event.version:
                 newest[key] = event
     return newest
 
 
-def by_value(statements: dict[tuple[date, str], CostStatement]) -> Counter[tuple[date, str]]:
+def by_value(statements: dict[tuple[date, str], CostStatement], view: str = VIEW) -> Counter[tuple[date, str]]:
     """Billed units by day and value."""
     found: Counter[tuple[date, str]] = Counter()
     for (day, _), event in statements.items():
         for index, billed in zip(event.tags, event.billed, strict=True):
-            found[day, event.tag_sets[index][VIEW]] += billed
+            found[day, event.tag_sets[index][view]] += billed
     return found
+
+
+def without_zeros(sums: Counter[tuple[date, str]]) -> dict[tuple[date, str], int]:
+    return {key: units for key, units in sums.items() if units}
+
+
+def values_of(deployment: Deployment, view: str, first: date, last: date) -> dict[tuple[date, str], int]:
+    """The same from the organisation itself, as it is known now."""
+    kind, _, name = view.partition(":")
+    found: Counter[tuple[date, str]] = Counter()
+    for number in range(first.toordinal(), last.toordinal() + 1):
+        day = date.fromordinal(number)
+        costs = deployment.model.day(day, deployment.simulated.now()).cost.sum(axis=1)
+        for series, cost in zip(deployment.model.series, costs, strict=True):
+            value = series.tag(name) if kind == "tag" else series.cost_category(name)
+            found[day, value or no_value(view)] += int(cost) * 10**8
+    return without_zeros(found)
 
 
 def test_a_day_of_a_view_is_the_day_of_the_bill_to_the_last_digit(deployed):
@@ -64,6 +81,15 @@ def test_a_day_of_a_view_is_the_day_of_the_bill_to_the_last_digit(deployed):
         expected[day] += units
     assert days == expected
     assert report.statements == len(of_view(deployment))
+
+
+@pytest.mark.parametrize("view", ["tag:team", "category:Unit"])
+def test_every_value_is_what_the_organisation_knows_of_it(deployed, view):
+    key, _, name = view.partition(":")
+    deployment = deployed(cost_explorer={"view_tags" if key == "tag" else "view_categories": [name]})
+    read_once(deployment.settings, deployment.clock, only=f"{BILL}.{view}")
+    first, last = window(deployment.clock, deployment.settings.cost_explorer)
+    assert without_zeros(by_value(of_view(deployment, view), view)) == values_of(deployment, view, first, last)
 
 
 def test_what_has_no_value_is_a_value_of_its_own(deployed):

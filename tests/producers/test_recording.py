@@ -45,7 +45,7 @@ def aws():
 def configured(settings, **sections: object):
     return load(
         kafka=settings.kafka.model_dump(),
-        cost_explorer={"enabled": True},
+        cost_explorer={"enabled": True, "controls": False},
         budget={"usd_per_day": "50", "usd_per_month": "50"},
         **sections,
     )

@@ -57,6 +57,9 @@ class FakeAws:
     def get_cost_and_usage(self, **_: object) -> None:
         raise refused("AccessDeniedException" if "ce:GetCostAndUsage" in self.denied else "ValidationException")
 
+    def get_cost_forecast(self, **_: object) -> None:
+        raise refused("AccessDeniedException" if "ce:GetCostForecast" in self.denied else "ValidationException")
+
     def list_metrics(self, **_: object) -> None:
         raise refused("AccessDenied" if "cloudwatch:ListMetrics" in self.denied else "InvalidParameterValue")
 
@@ -104,9 +107,10 @@ def test_a_deployment_that_is_well(embedded_kafka, clickhouse):
     migrate(settings.clickhouse)
     diagnosis = diagnose(settings, FakeAws())
     assert diagnosis.healthy, diagnosis.text()
-    assert [finding.what for finding in diagnosis.findings][-4:] == [
+    assert [finding.what for finding in diagnosis.findings][-5:] == [
         CREDENTIALS,
         "ce:GetCostAndUsage",
+        "ce:GetCostForecast",
         "cloudwatch:GetMetricData",
         "cloudwatch:ListMetrics",
     ]
@@ -179,7 +183,7 @@ def test_an_action_that_is_not_allowed_is_found_either_way(aws_only, may_simulat
     aws = FakeAws(denied=("ce:GetCostAndUsage",), may_simulate=may_simulate)
     settings = aws_only(cost_explorer={"enabled": True}, cloudwatch={"enabled": True})
     findings = diagnose(settings, aws).findings
-    assert [ok for ok, _, _ in about(findings, "ce:")] == [False]
+    assert [ok for ok, _, _ in about(findings, "ce:")] == [False, True]
     assert [ok for ok, _, _ in about(findings, "cloudwatch:")] == [True, True]
     assert "attach the policy below" in about(findings, "ce:")[0][2]
 
@@ -188,10 +192,11 @@ def test_a_role_is_checked_with_its_own_rights(aws_only):
     aws = FakeAws()
     payers = [{"account": "222222222222", "role_arn": ROLE}]
     findings = diagnose(aws_only(cost_explorer={"enabled": True}, aws={"payers": payers}), aws).findings
-    assert [finding.ok for finding in findings if "ClickHouse" not in finding.what] == [True] * 6
+    assert [finding.ok for finding in findings if "ClickHouse" not in finding.what] == [True] * 7
     assert aws.simulated == [
         ("arn:aws:iam::111111111111:user/ann", "sts:AssumeRole"),
         (ROLE, "ce:GetCostAndUsage"),
+        (ROLE, "ce:GetCostForecast"),
     ]
 
 
