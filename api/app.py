@@ -24,6 +24,8 @@ from spendstream.settings import Settings
 #: What tells nothing of the costs; the page asks for the token itself.
 _OPEN_PATHS = ("/healthz", "/readyz", "/docs", "/openapi.json")
 
+_LIVE_RUN = "SELECT run FROM runs FINAL WHERE state = 'live' ORDER BY version DESC LIMIT 1"
+
 log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -37,6 +39,7 @@ class Api:
         self._clock = clock
         self._database = Database(settings)
         self._cache = Cache(settings.api.cache_seconds)
+        self._live = (settings.processing.run, 0.0)
         self._age = f"private, max-age={int(settings.api.cache_seconds)}"
         self.registry = CollectorRegistry()
         self._requests = Counter("spendstream_api_requests", "Requests.", ["path", "status"], registry=self.registry)
@@ -111,9 +114,19 @@ class Api:
                 storable(value)
             except ValueError as error:
                 raise bad_parameters(f"{name}: {error}") from None
-        question = Question(parameters, filters, path, self._clock.now(), self._settings, self._database)
+        settings = self._settings.of_run(await self._live_run())
+        question = Question(parameters, filters, path, self._clock.now(), settings, self._database)
         answer = await route.handle(question)
         return table_response(answer, wanted) if isinstance(answer, Table) else json_response(answer)
+
+    async def _live_run(self) -> str:
+        """Return the run whose totals are shown unless another one is asked for; it is looked up now and then."""
+        run, until = self._live
+        if time.monotonic() >= until:
+            rows = await self._database.rows(_LIVE_RUN)
+            run = rows[0][0] if rows else self._settings.processing.run
+            self._live = (run, time.monotonic() + self._settings.api.cache_seconds)
+        return run
 
     async def _openapi(self, _: web.Request) -> web.Response:
         return json_response(openapi.document())

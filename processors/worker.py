@@ -1,11 +1,15 @@
-"""The process that runs steps live: Faust apps, health page, clean stop."""
+"""The process that runs steps live: Faust apps, health page, clean stop.
+
+It works on the run that is live. When another one is promoted (see `spendstream.runs`), it stops cleanly and begins
+anew, as a fresh process: Faust leaves threads and clients behind that a second app in one process trips over.
+"""
 
 import asyncio
 import contextlib
 import logging
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
@@ -16,8 +20,11 @@ from processors.live import Faults, LiveStep, no_faults
 from processors.pipeline import changelogs, steps
 from schemas.registry import schema_source
 from spendstream.admin import ensure_topics
+from spendstream.clock import SystemClock
 from spendstream.health import Progress, StallGuard, check_exposure, health_app
+from spendstream.runs import LiveRun, begin_first, following
 from spendstream.settings import ConfigurationError, Settings
+from spendstream.supervise import begin_anew
 
 log = logging.getLogger(__name__)
 
@@ -45,8 +52,8 @@ def _fatal(error: BaseException) -> None:
     os._exit(FATAL)
 
 
-async def work(settings: Settings, faults: Faults = no_faults) -> None:
-    """Run the steps of this worker until SIGTERM or SIGINT.
+def run(settings: Settings, faults: Faults = no_faults) -> None:
+    """Run the steps of this worker until SIGTERM or SIGINT, always for the run that is live.
 
     Raises
     ------
@@ -54,19 +61,30 @@ async def work(settings: Settings, faults: Faults = no_faults) -> None:
         When the settings name a step that does not exist, or Kafka cannot be reached.
     """
     check_exposure(settings.health.host, settings.health.token, "health")
+    ensure_topics(settings)
+    begin_first(settings, SystemClock())
+    with LiveRun(settings) as live_run:
+        another_is_live = asyncio.run(_work(following(settings), live_run, faults))
+    if another_is_live:
+        begin_anew()
+
+
+async def _work(settings: Settings, live_run: LiveRun, faults: Faults) -> bool:
+    """Run the steps of one run until told to stop, or until another run is live; return whether one is."""
     known = {step.name: step for step in steps(settings)}
     unknown = set(settings.processing.steps) - set(known)
     if unknown:
         raise ConfigurationError(f"processing.steps names {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     await asyncio.to_thread(ensure_topics, settings, changelogs(settings))
-    schemas = schema_source(settings)
-    live = [LiveStep(settings, known[name], schemas, _fatal, faults) for name in settings.processing.steps or known]
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    schemas = schema_source(settings)
+    live = [LiveStep(settings, known[name], schemas, _fatal, faults) for name in settings.processing.steps or known]
     for step in live:
         await step.start()
-    progress = Progress("process", lambda: {step.step.name: step.events for step in live})
+    run = settings.processing.run
+    progress = Progress("process", lambda: {"run": run, **{step.step.name: step.events for step in live}})
     guard = StallGuard(progress, settings.health.stalled_seconds)
     registry = CollectorRegistry()
     registry.register(_StepMetrics(live))
@@ -74,9 +92,9 @@ async def work(settings: Settings, faults: Faults = no_faults) -> None:
     await runner.setup()
     await web.TCPSite(runner, settings.health.host, settings.health.process).start()
     guard.start()
-    log.info("processing %s", ", ".join(step.step.name for step in live))
+    log.info("processing %s of run %s", ", ".join(step.step.name for step in live), run)
     try:
-        await _watch(live, progress, stop)
+        return await _watch(live, progress, stop, lambda: live_run.now() in {None, run})
     finally:
         guard.stop()
         for step in live:
@@ -84,13 +102,17 @@ async def work(settings: Settings, faults: Faults = no_faults) -> None:
         await runner.cleanup()
 
 
-async def _watch(live: list[LiveStep], progress: Progress, stop: asyncio.Event) -> None:
-    """Keep the health page's view of progress, until told to stop."""
+async def _watch(live: list[LiveStep], progress: Progress, stop: asyncio.Event, is_live: Callable[[], bool]) -> bool:
+    """Keep the health page's view of progress, until told to stop or another run is live; return whether one is."""
     done = -1
     while not stop.is_set():
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), 1)
+        if not is_live():
+            log.info("another run was promoted: going over to it")
+            return True
         progress.busy(any(step.under_way for step in live))
         if (now_done := sum(step.events for step in live)) != done:
             done = now_done
             progress.moved()
+    return False

@@ -1,7 +1,7 @@
 """Sending events to Kafka: idempotent, acknowledged by all replicas, and never lost silently."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from confluent_kafka import KafkaError, Message, Producer
 
@@ -79,18 +79,31 @@ class Sender:
 
     def send_state(self, changelog: str, states: Mapping[int, Mapping[str, Json]]) -> None:
         """Send a step's state to its changelog topic, as the live driver would; `states` by partition and key."""
-
-        def done(error: KafkaError | None, _: Message) -> None:
-            if error is not None:
-                self._failure = self._failure or f"{changelog}: {error.str()}"
-
         for partition, entries in states.items():
             for key, value in entries.items():
-                self._produce(changelog, partition, key.encode(), json.dumps(value).encode(), done)
+                self._produce(changelog, partition, key.encode(), json.dumps(value).encode(), self._noted(changelog))
         self._raise()
 
+    def remove_state(self, changelog: str, entries: Iterable[tuple[int, bytes]]) -> None:
+        """Remove entries, given by partition and key, from a step's changelog topic."""
+        for partition, key in entries:
+            self._produce(changelog, partition, key, None, self._noted(changelog))
+        self._raise()
+
+    def _noted(self, name: str) -> Callable[[KafkaError | None, Message], None]:
+        def done(error: KafkaError | None, _: Message) -> None:
+            if error is not None:
+                self._failure = self._failure or f"{name}: {error.str()}"
+
+        return done
+
     def _produce(
-        self, name: str, partition: int, key: bytes, value: bytes, done: Callable[[KafkaError | None, Message], None]
+        self,
+        name: str,
+        partition: int,
+        key: bytes,
+        value: bytes | None,
+        done: Callable[[KafkaError | None, Message], None],
     ) -> None:
         while True:
             try:

@@ -540,6 +540,8 @@ class Run:
     """Events read."""
     note: str
     """What the person who began it wrote."""
+    input_run: str | None = None
+    """Run whose events it read, where its first step reads what another one makes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from confluent_kafka.schema_registry.error import SchemaRegistryError
 
 from sinks.clickhouse import connect
 from spendstream.admin import kafka_client, plan
+from spendstream.at_work import check_at_work
 from spendstream.doctor_aws import Sessions, check_aws
 from spendstream.findings import Finding, failed, good
 from spendstream.iam_policy import policies
@@ -86,6 +87,7 @@ def _kafka(settings: Settings) -> Iterator[Finding]:
         yield good("topics", f"{len(missing)} of {len(wanted)} are not there yet; `spendstream topics` makes them")
     else:
         yield good("topics", f"all {len(wanted)} are there")
+        yield check_at_work(settings)
 
 
 def _registry(settings: Settings) -> Iterator[Finding]:

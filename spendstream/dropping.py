@@ -12,7 +12,7 @@ from producers.sender import Sender
 from spendstream.admin import kafka_client
 from spendstream.clock import Clock
 from spendstream.compare import drop_rows
-from spendstream.replay import known_run
+from spendstream.runs import known_run, live_run
 from spendstream.settings import ConfigurationError, Settings
 from spendstream.topics import AGGREGATES, RUNS
 
@@ -27,7 +27,7 @@ def drop(settings: Settings, clock: Clock, run: str) -> None:
     ConfigurationError
         When there is no such run, when it is live, or when the sink still has rows of it to write.
     """
-    record = None if run == settings.processing.run else known_run(settings, run)
+    record = None if run == live_run(settings) else known_run(settings, run)
     if record is None or record.state == "live":
         raise ConfigurationError(f"{run} is the live run, and cannot be dropped: promote another one first")
     wait_until_written(settings)
@@ -67,7 +67,7 @@ def wait_until_written(settings: Settings, seconds: float = 30) -> None:
 
 def _remove_state(settings: Settings, run: str) -> None:
     """Remove changelogs and consumer groups, which a run has when it was promoted once."""
-    own = settings.model_copy(update={"processing": settings.processing.model_copy(update={"run": run})})
+    own = settings.of_run(run)
     admin = AdminClient(kafka_client(settings))
     there = admin.list_topics(timeout=_ADMIN_SECONDS).topics
     topics = [name for name in (changelog_name(own, step) for step in steps(own)) if name in there]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from spendstream.admin import check_kafka, kafka_client
 from spendstream.settings import Settings
@@ -19,6 +19,13 @@ def read_back(settings: Settings, topic: Topic) -> Iterator[bytes]:
     KafkaException
         When a partition cannot be read.
     """
+    names = settings.kafka.topics
+    for message in read_back_messages(settings, names.name(topic), names.partitions(topic)):
+        yield message.value() or b""
+
+
+def read_back_messages(settings: Settings, name: str, partitions: int) -> Iterator[Message]:
+    """Yield all messages that are in the topic with the physical `name` now, as `read_back`."""
     check_kafka(settings)
     consumer = Consumer(
         {
@@ -30,8 +37,6 @@ def read_back(settings: Settings, topic: Topic) -> Iterator[bytes]:
             "auto.offset.reset": "earliest",
         }
     )
-    name = settings.kafka.topics.name(topic)
-    partitions = settings.kafka.topics.partitions(topic)
     try:
         if name not in consumer.list_topics(timeout=20).topics:
             return  # a consumer would wait for it for ever
@@ -41,7 +46,7 @@ def read_back(settings: Settings, topic: Topic) -> Iterator[bytes]:
             for message in consumer.consume(1000, 0.1):
                 error = message.error()
                 if error is None:
-                    yield message.value() or b""
+                    yield message
                 elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
                     ended.add(message.partition() or 0)
                 else:

@@ -211,7 +211,7 @@ class Ledger(Section):
 class Processing(Section):
     """The Faust workers."""
 
-    run: str = Field("live", description="run whose state this worker keeps")
+    run: str = Field("live", description="the first live run; afterwards the one that was promoted is live")
     steps: tuple[str, ...] = Field((), description="steps that this worker runs; empty: all")
     state_folder: Path = Field(Path(".local/state"), description="where state is kept on disk")
     session_seconds: float = Field(
@@ -295,6 +295,10 @@ class Settings(BaseSettings):
     def has_sources(self) -> bool:
         """Whether there is anything to read."""
         return bool(self.focus) or self.cost_explorer.enabled or self.cloudwatch.enabled
+
+    def of_run(self, run: str) -> Self:
+        """Return these settings with `run` as the live one."""
+        return self.model_copy(update={"processing": self.processing.model_copy(update={"run": run})})
 
     @classmethod
     def settings_customise_sources(

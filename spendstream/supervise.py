@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, NoReturn, Self
 
 _STOP_SECONDS = 20
 _COLOURS = {"process": 36, "sink": 35, "api": 32, "produce": 33}
@@ -34,7 +34,16 @@ def start_service(arguments: Sequence[str], environment: Mapping[str, str]) -> s
 def end_with_parent() -> None:
     """In a service that `start_service` has started: ask for a clean stop when the process that did so is gone."""
     if os.environ.pop(_WATCH, None):
-        threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
+        threading.Thread(target=_stop_at_end_of_input, name=_WATCH, daemon=True).start()
+
+
+def begin_anew() -> NoReturn:
+    """Replace this process by a fresh one with the same command line; process id, terminal and parent stay."""
+    if any(thread.name == _WATCH for thread in threading.enumerate()):
+        os.environ[_WATCH] = "1"
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - our own command line
 
 
 def _stop_at_end_of_input() -> None:

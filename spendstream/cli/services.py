@@ -1,6 +1,5 @@
 """Commands that run until they are stopped: the services, and all of them together."""
 
-import asyncio
 from typing import Annotated
 
 import typer
@@ -51,9 +50,9 @@ def produce(
 @plainly
 def process() -> None:
     """Run the stream steps: ledger and totals."""
-    from processors.worker import work  # noqa: PLC0415 - keeps other commands quick
+    from processors.worker import run  # noqa: PLC0415 - keeps other commands quick
 
-    asyncio.run(work(service_settings("process")))
+    run(service_settings("process"))
 
 
 @app.command(rich_help_panel=_PANEL)

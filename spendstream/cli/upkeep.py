@@ -67,18 +67,30 @@ def doctor(
 
 @app.command(rich_help_panel=_PANEL)
 @plainly
-def status() -> None:
-    """Show what was read when, and how far every book is."""
+def status(as_json: AsJson = False) -> None:
+    """Show what was read when, how far every book is, and who works on the live run."""
     from sinks.clickhouse import connect  # noqa: PLC0415 - keeps other commands quick
+    from spendstream.at_work import at_work  # noqa: PLC0415
 
     settings = configuration.load()
-    table = Table("source", "provider", "billing account", "last reading", "closed", "through", "open readings")
     with connect(settings.clickhouse, reader=True) as client:
-        for row in client.query(_STATUS).result_rows:
-            table.add_row(*("—" if value is None else str(value) for value in row))
-    Console().print(table)
+        rows = client.query(_STATUS).result_rows
+    workers = at_work(settings)
+    if as_json:
+        books = [dict(zip(_BOOK, row, strict=True)) for row in rows]
+        print_json({"books": books, "live_run": workers.live, "workers": workers.workers})
+        return
+    table = Table(*(name.replace("_", " ") for name in _BOOK))
+    for row in rows:
+        table.add_row(*("—" if value is None else str(value) for value in row))
+    console = Console()
+    console.print(table)
+    console.print(workers.text(), highlight=False)
+    for run in workers.elsewhere:
+        console.print(f"run {run} has workers too, and is not live: start them again", highlight=False)
 
 
+_BOOK = ("source", "provider", "billing_account", "last_reading", "closed", "through", "open_readings")
 _STATUS = """
 SELECT source, provider, billing_account, argMax(reading, opened_at), max(closed_at), max(closed_through),
        countIf(closed_at IS NULL)

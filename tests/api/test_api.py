@@ -1,7 +1,9 @@
 """The read API on the real engine, its figures against sums that the test makes itself."""
 
 import io
-from datetime import UTC, date, datetime
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pyarrow.parquet as pq
@@ -12,14 +14,14 @@ from pydantic import SecretStr
 from api.app import make_app
 from processors.batch import BatchDriver
 from processors.pipeline import steps
-from schemas.events import Event
+from schemas.events import Event, Run
 from sinks.clickhouse import connect, insert
 from sinks.migrate import migrate
 from sinks.rows import rows_of
 from spendstream.clock import ManualClock
 from spendstream.local.clickhouse import LocalClickHouse
 from spendstream.settings import load
-from tests.processors.histories import DAY, closes, feed, statement
+from tests.processors.histories import DAY, NOW, closes, feed, statement
 
 BILLS = [
     ("EC2", "111", date(2026, 2, 27), [("us-east-1", "BoxUsage", 3), ("eu-west-1", "BoxUsage", 4)]),
@@ -40,10 +42,7 @@ def settings():
         ]
         events = [*events, *closes("r1")]
         feed(BatchDriver(steps(settings), lambda output: outputs.append(output.event)), events)
-        with connect(settings.clickhouse) as client:
-            for event in [*events, *outputs]:
-                for batch in rows_of(event):
-                    insert(client, batch.table, batch.columns, batch.rows)
+        store(settings, [*events, *outputs])
         yield settings
 
 
@@ -173,3 +172,25 @@ async def test_every_path_is_described(api):
         "/docs",
     }
     assert set(document["paths"]) == served
+
+
+async def test_totals_are_those_of_the_run_that_is_live(api, settings):
+    outputs: list[Event] = []
+    events: list[Event] = [statement("EC2", 1, [("us-east-1", "BoxUsage", 99)]), *closes("r1")]
+    feed(BatchDriver(steps(settings, "new"), lambda output: outputs.append(output.event)), events)
+    promoted = Run(
+        id="new", state="live", started_at=NOW, finished_at=NOW, from_offsets={}, to_offsets={}, events=1, note=""
+    )
+    before = await costs(api, "granularity=total")
+    store(settings, [*outputs, promoted])
+    after = await costs(api, "granularity=total")
+    store(settings, [replace(promoted, state="retired", finished_at=NOW + timedelta(seconds=1))])
+    back = await costs(api, "granularity=total")
+    assert (before, after, back) == ({("2026-02-01",): "23"}, {("2026-02-01",): "99"}, before)
+
+
+def store(settings, events: Sequence[Event]) -> None:
+    with connect(settings.clickhouse) as client:
+        for event in events:
+            for batch in rows_of(event):
+                insert(client, batch.table, batch.columns, batch.rows)

@@ -1,12 +1,11 @@
 """A worker for tests: `crashing_worker.py SETTINGS [POINT:HIT]` ends itself at the HIT-th pass of a fault point."""
 
-import asyncio
 import logging
 import os
 import sys
 from collections import Counter
 
-from processors.worker import work
+from processors.worker import run
 from spendstream.settings import Settings
 
 CRASHED = 9
@@ -23,7 +22,7 @@ def main() -> None:
         if at == point and hits[at] == int(hit):
             os._exit(CRASHED)
 
-    asyncio.run(work(Settings.model_validate_json(sys.argv[1]), faults=fault))
+    run(Settings.model_validate_json(sys.argv[1]), faults=fault)
 
 
 if __name__ == "__main__":

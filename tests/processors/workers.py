@@ -90,16 +90,15 @@ class Worker:
         self.process.terminate()
         self.process.wait(30)
 
-    def wait_for(self, reading: str) -> None:
+    def wait_for(self, reading: str, run: str = "live") -> None:
         deadline = time.monotonic() + 90
-        while not announced(self.settings, reading):
+        while not announced(self.settings, reading, run):
             assert self.process.poll() is None, "the worker ended"
             assert time.monotonic() < deadline, "the reading was not announced"
             time.sleep(0.3)
 
 
-def announced(settings: Settings, reading: str) -> bool:
-    """Whether every partition of totals has announced a reading, in the run that is live."""
-    run = settings.processing.run
+def announced(settings: Settings, reading: str, run: str = "live") -> bool:
+    """Whether every partition of totals has announced a reading in a run."""
     found = [event for event in aggregates(settings) if (event.run, event.reading) == (run, reading)]
     return len(found) >= settings.kafka.shards

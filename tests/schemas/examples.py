@@ -251,5 +251,6 @@ EXAMPLES: tuple[Event, ...] = (
         to_offsets={"cost.statements/0": 9},
         events=9,
         note="why",
+        input_run="live",
     ),
 )

@@ -1,34 +1,48 @@
 """Replays: the same events again beside the live ones, over ranges, through a crash, and on as the live run."""
 
 import threading
+import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from confluent_kafka import Consumer
 from confluent_kafka.admin import AdminClient
 
 from processors.batch import BatchDriver
+from processors.live_names import app_id
 from processors.pipeline import steps
+from processors.step import Output
 from schemas.events import CostAggregate, Event
 from sinks.clickhouse import connect, insert
 from sinks.migrate import migrate
 from sinks.rows import rows_of
 from sinks.runner import Sink
 from spendstream.admin import kafka_client
+from spendstream.at_work import at_work, check_at_work
 from spendstream.clock import ManualClock, SystemClock
 from spendstream.compare import TABLES, compare
 from spendstream.dropping import drop, wait_until_written
 from spendstream.local.clickhouse import LocalClickHouse
-from spendstream.replay import Range, Replay, runs
+from spendstream.promotion import promote
+from spendstream.replay import Replay
+from spendstream.replay_input import Range, offsets_by_partition
+from spendstream.runs import live_run, runs
 from spendstream.settings import ConfigurationError, Settings, load
+from spendstream.topics import AGGREGATES, STATEMENTS
 from tests.kafka_backends import Backend
-from tests.processors.histories import Announced, closes, feed, statement
+from tests.processors.histories import Announced, closes, feed, partitioned, statement
 from tests.processors.test_live import HISTORY
 from tests.processors.workers import Worker, aggregates, publish
 
 CLOCK = ManualClock(datetime(2026, 3, 11, tzinfo=UTC))
 pytestmark = pytest.mark.timeout(300)
+
+
+def at_once(_: Settings) -> None:
+    """Do not wait for a sink: none runs."""
 
 
 def events_of(settings: Settings, run: str) -> list[CostAggregate]:
@@ -91,20 +105,120 @@ def test_a_replay_that_was_cut_short_is_run_again(embedded_kafka: Backend, monke
 
 
 @pytest.mark.kafka
-def test_a_promoted_run_goes_on_exactly_where_its_replay_ended(apache_kafka: Backend, tmp_path):
+def test_a_worker_goes_over_to_the_run_that_is_promoted_and_back(apache_kafka: Backend, tmp_path):
     settings = apache_kafka.settings(processing={"state_folder": tmp_path, "session_seconds": 6})
     first = HISTORY[: next(i for i, event in enumerate(HISTORY) if getattr(event, "reading", "") == "r2")]
-    publish(settings, first)
+    last: list[Event] = [statement("S3", 2, [("us-east-1", "Storage", 7)], reading="r3"), *closes("r3")]
+    with Worker(settings) as worker:
+        publish(settings, first)
+        worker.wait_for("r1")
+        Replay(settings, SystemClock(), "new").over(Range())
+        promote(settings, SystemClock(), "new", until_written=at_once)
+        publish(settings, HISTORY[len(first) :])
+        worker.wait_for("r2", "new")
+        states = {run.id: run.state for run in runs(settings).values()}
+        workers, of_new = at_work(settings), events_of(settings, "new")
+
+        promote(settings, SystemClock(), "live", until_written=at_once)
+        publish(settings, last)
+        worker.wait_for("r3")
+
+    assert states == {"live": "retired", "new": "live"}
+    assert (workers.live, workers.workers) == (
+        "new",
+        {"new": {"ledger": 1, "totals": 1}, "live": {"ledger": 0, "totals": 0}},
+    )
+    assert {repr(event) for event in of_new} == {repr(event) for event in expected(settings, "new")}
+    whole = {repr(event) for event in expected(settings, "live", [*HISTORY, *last])}
+    assert {repr(event) for event in events_of(settings, "live")} == whole
+    assert live_run(settings) == "live"
+
+
+@pytest.mark.kafka
+def test_a_worker_that_stayed_behind_is_found(apache_kafka: Backend):
+    settings = apache_kafka.settings()
+    publish(settings, HISTORY)
+    group = app_id(settings, steps(settings)[0])
+    worker = Consumer({"bootstrap.servers": settings.kafka.bootstrap, "group.id": group})
+    worker.subscribe([settings.kafka.topics.name(STATEMENTS)])
     Replay(settings, SystemClock(), "new").over(Range())
-    Replay(settings, SystemClock(), "new").promote()
+    promote(settings, SystemClock(), "new", until_written=at_once)
+    deadline = time.monotonic() + 30
+    while not worker.assignment() and time.monotonic() < deadline:
+        worker.poll(0.1)
 
-    live = settings.model_copy(update={"processing": settings.processing.model_copy(update={"run": "new"})})
-    publish(settings, HISTORY[len(first) :])
-    with Worker(live) as worker:
-        worker.wait_for("r2")
+    found = check_at_work(settings)
 
-    assert {repr(event) for event in events_of(settings, "new")} == {repr(e) for e in expected(settings, "new")}
-    assert runs(settings)["new"].state == "live"
+    worker.close()
+    assert not found.ok
+    assert found.detail == "workers are at work on live, and run new is live"
+
+
+def test_a_range_of_offsets_is_replayed(kafka: Backend):
+    settings = kafka.settings()
+    publish(settings, HISTORY)
+    counts = Counter(partition for partition, _ in partitioned(HISTORY))
+    first = HISTORY[: next(i for i, event in enumerate(HISTORY) if getattr(event, "reading", "") == "r2")]
+    ends = dict(Counter(partition for partition, _ in partitioned(first)))
+
+    head = Replay(settings, CLOCK, "head").over(Range(last=ends))
+    none = Replay(settings, CLOCK, "none").over(Range(first=dict(counts)))
+
+    assert events_of(settings, "head") == expected(settings, "head", first)
+    assert (head.events, none.events) == (len(first), 0)
+    name = settings.kafka.topics.name(STATEMENTS)
+    assert head.to_offsets == {f"{name}/{partition}": end for partition, end in ends.items()}
+
+
+def test_a_later_step_alone_reads_what_another_run_made(kafka: Backend):
+    settings = kafka.settings()
+    publish(settings, HISTORY)
+    Replay(settings, CLOCK, "ledgers", ["ledger"]).over(Range())
+    announced = events_of(settings, "ledgers")
+
+    done = Replay(settings, CLOCK, "again", ["totals"], "ledgers").over(Range())
+
+    assert announced == []
+    assert seen_by(events_of(settings, "again")) == seen_by(expected(settings, "again"))
+    assert (list(done.steps), done.input_run) == (["totals"], "ledgers")
+    with pytest.raises(ConfigurationError, match="ran totals only: replay without --steps"):
+        promote(settings, CLOCK, "again", until_written=at_once)
+
+
+def seen_by(events: Sequence[CostAggregate]) -> tuple[object, object]:
+    """Return the day totals and windows that events announce in the end, whatever the order of partitions was."""
+    announced = Announced()
+    for event in events:
+        announced(Output(AGGREGATES, 0, b"", event))
+    return announced.days, announced.windows
+
+
+@pytest.mark.parametrize(
+    ("span", "says"),
+    [
+        (lambda: Range(first={9: 0}), "has partitions 0 to 3, and no 9"),
+        (lambda: Range(last={0: 10**6}), r"holds offsets from 0 to before \d+, and not 1000000"),
+        (lambda: Range(first=offsets_by_partition("0:1,0:2")), "each partition once"),
+        (lambda: Range(first=offsets_by_partition("12")), "write PARTITION:OFFSET pairs"),
+    ],
+)
+def test_offsets_that_cannot_be_read_say_why(embedded_kafka: Backend, span, says):
+    settings = embedded_kafka.settings()
+    with pytest.raises(ConfigurationError, match=says):
+        Replay(settings, CLOCK, "again").over(span())
+
+
+@pytest.mark.parametrize(
+    ("steps", "input_run", "says"),
+    [
+        (["scores"], None, "no step scores; there are ledger, totals"),
+        (["ledger"], "other", "leave --of out"),
+        (["totals"], "other", "no run 'other' to read"),
+    ],
+)
+def test_steps_that_cannot_be_chosen_say_why(embedded_kafka: Backend, steps, input_run, says):
+    with pytest.raises(ConfigurationError, match=says):
+        Replay(embedded_kafka.settings(), CLOCK, "again", steps, input_run)
 
 
 @pytest.mark.kafka
@@ -113,7 +227,7 @@ def test_a_run_that_left_out_the_beginning_cannot_be_promoted(apache_kafka: Back
     publish(settings, HISTORY)
     Replay(settings, CLOCK, "half").over(Range(since=datetime.now(UTC) + timedelta(hours=1)))
     with pytest.raises(ConfigurationError, match="replay without --from"):
-        Replay(settings, CLOCK, "half").promote()
+        promote(settings, CLOCK, "half", until_written=at_once)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +240,7 @@ def test_an_id_that_cannot_be_used_says_why(embedded_kafka: Backend, run, says):
 
 def test_an_unknown_run_cannot_be_promoted(embedded_kafka: Backend):
     with pytest.raises(ConfigurationError, match="there is no run 'typo'"):
-        Replay(embedded_kafka.settings(), CLOCK, "typo").promote()
+        promote(embedded_kafka.settings(), CLOCK, "typo", until_written=at_once)
 
 
 def write(settings: Settings, run: str, events: Sequence[Event]) -> None:
@@ -199,15 +313,13 @@ def test_a_dropped_run_leaves_no_rows_topics_or_groups(apache_kafka: Backend, tm
         publish(settings, HISTORY)
         for run in ("old", "new"):
             Replay(settings, SystemClock(), run).over(Range())
-            Replay(settings, SystemClock(), run).promote()
+            promote(settings, SystemClock(), run, until_written=at_once)
         sink = Sink(settings)
         writing = threading.Thread(target=sink.run)
         writing.start()
         try:
             with pytest.raises(ConfigurationError, match="new is the live run"):
                 drop(settings, CLOCK, "new")
-            with pytest.raises(ConfigurationError, match="live is the live run"):
-                drop(settings, CLOCK, "live")
             drop(settings, CLOCK, "old")
         finally:
             sink.stop()
