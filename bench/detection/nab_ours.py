@@ -1,0 +1,124 @@
+"""Our detector on NAB's series: its scores, its alerts, what they earn with thresholds shipped, fitted, held out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import product
+
+import numpy as np
+
+from bench.detection.nab_corpus import Series
+from bench.detection.nab_scoring import Floats, Labels, Profile, Verdict, at_threshold
+from detection.detector import SHARE, THRESHOLD, SeriesDetector
+from detection.one_alert import HABIT, HOLD, OneAlert
+
+THRESHOLDS = tuple(float(one) for one in np.geomspace(1.5, 12.0, 60))
+SHARES, HOLDS, HABITS = (0.15, 0.3, 0.5), (60, 100, 150), (0.0, 0.15, 0.3)
+FOLDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What nested cross-validation may choose, besides the threshold."""
+
+    share: float = SHARE
+    hold: int = HOLD
+    habit: float = HABIT
+
+
+def surprises(series: Mapping[str, Series]) -> dict[str, Floats]:
+    """Return each view's −log10 p of each row: an array of views × rows a series, every row seen once, in order."""
+    found = {}
+    for name, one in series.items():
+        detector = SeriesDetector()
+        rows = []
+        for text, value in zip(one.times, one.values.tolist(), strict=True):
+            time = datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
+            rows.append(list(detector.views_one(value, time).values()))
+            detector.learn_one(value, time)
+        found[name] = np.array(rows).T
+    return found
+
+
+def joined(views: Floats, share: float) -> Floats:
+    """Return the detector's score from its views, as the detector itself joins them."""
+    strongest = views.max(axis=0)
+    scores: Floats = strongest + share * (views.sum(axis=0) - strongest)
+    return scores
+
+
+def alerts(scores: Floats, threshold: float, hold: int = HOLD, habit: float = HABIT) -> Floats:
+    """Return 1 for each row that raises an alert, else 0."""
+    one = OneAlert(threshold, hold, habit)
+    raised = np.zeros(len(scores))
+    last = -1
+    for row in np.flatnonzero(scores >= threshold).tolist():
+        raised[row] = one.passes(float(scores[row]), row - last)
+        last = row
+    return raised
+
+
+def _earned(
+    corpus: Mapping[str, Labels], scores: Mapping[str, Floats], profile: Profile, setting: Setting, threshold: float
+) -> Verdict:
+    raised = {name: alerts(scores[name], threshold, setting.hold, setting.habit) for name in corpus}
+    verdict = at_threshold(corpus, raised, profile, 0.5)
+    return Verdict(verdict.score, threshold, verdict.tp, verdict.fp, verdict.missed)
+
+
+def shipped(corpus: Mapping[str, Labels], views: Mapping[str, Floats], profile: Profile) -> Verdict:
+    """Return what the default earns, nothing fitted."""
+    return _earned(corpus, {name: joined(views[name], SHARE) for name in corpus}, profile, Setting(), THRESHOLD)
+
+
+def fitted(corpus: Mapping[str, Labels], views: Mapping[str, Floats], profile: Profile) -> Verdict:
+    """Return what the default earns with the threshold that earns most on this very corpus, as NAB fits it."""
+    scores = {name: joined(views[name], SHARE) for name in corpus}
+    each = [_earned(corpus, scores, profile, Setting(), threshold) for threshold in THRESHOLDS]
+    return max(each, key=lambda verdict: verdict.score)
+
+
+def _points(corpus: Mapping[str, Labels], views: Mapping[str, Floats], profile: Profile) -> tuple[Floats, Floats]:
+    """Return what each series (last axis) earns at each setting and threshold, and what it could earn at most."""
+    names = list(corpus)
+    windows = np.array([corpus[name].windows for name in names], dtype=np.float64)
+    earned: list[list[float]] = []
+    for share, hold, habit in product(SHARES, HOLDS, HABITS):
+        scores = {name: joined(views[name], share) for name in names}
+        earned += [
+            [_alone(corpus[name], alerts(scores[name], threshold, hold, habit), profile) for name in names]
+            for threshold in THRESHOLDS[::2]
+        ]
+    return np.array(earned), windows * (profile.tp + profile.fn)
+
+
+def _alone(known: Labels, raised: Floats, profile: Profile) -> float:
+    """Return the points of one series, not scaled: they add up over series."""
+    rows = np.flatnonzero(raised)
+    rows = rows[rows >= known.probation]
+    inside = known.window[rows] >= 0
+    points = profile.fp * float(known.credit[rows[~inside]].sum())
+    for window in np.unique(known.window[rows[inside]]):
+        points += profile.tp * float(known.credit[rows[known.window[rows] == window]].max()) + profile.fn
+    return points
+
+
+def nested(
+    corpus: Mapping[str, Labels], views: Mapping[str, Floats], profile: Profile, seed: int, repeats: int = 10
+) -> tuple[float, float]:
+    """Return mean and standard deviation, over repeats, of the score when each series' setting comes from others.
+
+    The series are cut into five folds at random; each fold is scored with the share, hold, habit and threshold that
+    earn most on the other four.
+    """
+    earned, perfect = _points(corpus, views, profile)
+    random = np.random.default_rng(seed)
+    series = np.arange(len(perfect))
+    scores = []
+    for _ in range(repeats):
+        points = 0.0
+        for fold in np.array_split(random.permutation(series), FOLDS):
+            others = np.setdiff1d(series, fold)
+            points += earned[earned[:, others].sum(axis=1).argmax(), fold].sum()
+        scores.append(100.0 * points / perfect.sum())
+    return float(np.mean(scores)), float(np.std(scores))

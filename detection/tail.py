@@ -1,0 +1,191 @@
+"""How unusual is a number among those that came before: −log10 of its tail probability, from a sketch."""
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from itertools import accumulate
+from math import asinh, exp, log10, sinh
+from typing import Any
+
+from detection.packed import packed, unpacked
+
+RESOLUTION = 6.0
+"""Bins a unit of asinh: far from the centre a bin is 17 % wide, near it a sixth of the scale."""
+_EXTREME = 0.005
+"""Share of the sample from where the tail is taken as exponential, and not only as counted."""
+_EXTREME_POINTS = 4.0
+_PRIOR_POINTS, _PRIOR_MEAN = 2.0, 0.3
+"""A mean excess of few points leans on two imagined ones of 0.3 scales."""
+_LEAST = 1e-300
+_REFIT_EVERY = 1024
+_REFIT_BINS = 6
+_LIGHTEST = 1e6
+_FAR = 1e100
+
+
+class Tail:
+    """A sketch of the numbers seen, the older the lighter, that tells how far out in their tail a new one lies.
+
+    The sketch is a histogram over asinh of the distance from a centre: of even width near it, of even relative width
+    far from it, so that a fixed number of bins holds money and milliseconds alike. Older numbers lose weight by
+    exponential forgetting. Beyond the outermost half per cent the tail is continued by an exponential of the same mean
+    excess, so that a score goes on growing where no number has been; but a number that was seen more than once before
+    is never rarer than that count says.
+
+    Parameters
+    ----------
+    bins
+        Size of the histogram; eight bytes each in the saved state.
+    memory
+        How many numbers the sketch remembers, as the time constant of its forgetting.
+    two_sided
+        Whether a small number is as unusual as a large one.
+    early
+        How many numbers are awaited before anything is scored; they set centre and scale.
+
+    References
+    ----------
+    Pickands, J., 1975. Statistical inference using extreme order statistics. Annals of Statistics, 3(1).
+    """
+
+    __slots__ = (
+        "_bins", "_counts", "_early", "_growth", "_half", "_needed", "_since_refit", "_total", "_two_sided", "_weight",
+        "centre", "scale",
+    )  # fmt: skip
+
+    def __init__(self, bins: int = 128, memory: int = 8000, *, two_sided: bool = True, early: int = 32) -> None:
+        self._bins = bins
+        self._half = bins / 2
+        self._growth = 1.0 + 1.0 / memory
+        self._two_sided = two_sided
+        self._needed = early
+        self._early: list[float] | None = []
+        self._counts = [0.0] * bins
+        self._total = 0.0
+        self._weight = 1.0
+        self._since_refit = 0
+        self.centre = 0.0
+        self.scale = 1.0
+
+    def surprise(self, number: float) -> float:
+        """Return −log10 of the chance that the next number lies as far out as this one; 0 while too few were seen."""
+        if self._early is not None:
+            return 0.0
+        place = asinh((number - self.centre) / self.scale) * RESOLUTION + self._half
+        counts, total = self._counts, self._total
+        bin_ = int(min(max(place, 0.0), self._bins - 1.0))
+        upper = place >= self._half or not self._two_sided
+        tail = sum(counts[bin_ + 1 :] if upper else counts[:bin_]) + 0.5 * counts[bin_]
+        if self._two_sided and tail > 0.5 * total:
+            tail, upper = total - tail, not upper
+        if tail < _EXTREME * total:
+            tail = self._extreme(number, tail, upper=upper)
+        chance = (2.0 if self._two_sided else 1.0) * tail / total
+        return -log10(chance) if chance < 1.0 else 0.0
+
+    def learn(self, number: float) -> None:
+        """Take a number into the sketch; a number beyond ±1e100 counts as that."""
+        number = min(max(number, -_FAR), _FAR)
+        if self._early is not None:
+            self._early.append(number)
+            if len(self._early) == self._needed:
+                self._begin(sorted(self._early))
+            return
+        place = asinh((number - self.centre) / self.scale) * RESOLUTION + self._half
+        if not 1.0 <= place < self._bins - 1.0:
+            self._rescale(self.centre, abs(number - self.centre) / sinh(0.85 * self._half / RESOLUTION))
+            place = asinh((number - self.centre) / self.scale) * RESOLUTION + self._half
+        self._counts[int(place)] += self._weight
+        self._total += self._weight
+        self._weight *= self._growth
+        self._since_refit += 1
+        if self._since_refit >= _REFIT_EVERY:
+            self._refit()
+
+    def _begin(self, first: list[float]) -> None:
+        self.centre = first[len(first) // 2]
+        deviations = sorted(abs(number - self.centre) for number in first)
+        self.scale = max(1.48 * deviations[len(first) // 2], 0.1 * deviations[-1], 1e-4 * abs(self.centre), 1e-9)
+        early, self._early = self._early or [], None
+        for number in early:
+            self.learn(number)
+
+    def _edge(self, place: float) -> float:
+        return self.centre + self.scale * sinh((place - self._half) / RESOLUTION)
+
+    def _rescale(self, centre: float, scale: float) -> None:
+        """Move what is counted to the bins of another centre and scale; what falls outside goes to the last bin."""
+        old = [(self._edge(bin_ + 0.5), count) for bin_, count in enumerate(self._counts) if count]
+        self.centre, self.scale = centre, scale
+        self._counts = [0.0] * self._bins
+        for number, count in old:
+            place = asinh((number - centre) / scale) * RESOLUTION + self._half
+            self._counts[int(min(max(place, 1.0), self._bins - 2.0))] += count
+
+    def _refit(self) -> None:
+        """Forget the oldest for good, and look closer where nearly all numbers share a few bins.
+
+        That happens when the level has moved far from the first numbers, or after one that was beyond all measure.
+        """
+        self._since_refit = 0
+        if self._weight > _LIGHTEST:
+            self._counts = [count / self._weight for count in self._counts]
+            self._total /= self._weight
+            self._weight = 1.0
+        sums = list(accumulate(self._counts))
+        low, middle, high = (bisect_left(sums, share * sums[-1]) for share in (0.05, 0.5, 0.95))
+        if high - low < _REFIT_BINS:
+            centre = self._edge(middle + 0.5)
+            width = self._edge(high + 1) - self._edge(low)
+            self._rescale(centre, max(width / 8.0, 1e-4 * abs(centre), 1e-9))
+
+    def _outermost(self, needed: float, *, upper: bool) -> tuple[float, float, float]:
+        """Return where the outermost bins that hold `needed` begin, what they hold, and the sum of excesses."""
+        order: Iterator[int] = iter(range(self._bins - 1, -1, -1) if upper else range(self._bins))
+        held, bins = 0.0, []
+        for bin_ in order:
+            if self._counts[bin_]:
+                bins.append(bin_)
+                held += self._counts[bin_]
+                if held >= needed:
+                    break
+        begin = self._edge(bins[-1] if upper else bins[-1] + 1)
+        return begin, held, sum(self._counts[bin_] * abs(self._edge(bin_ + 0.5) - begin) for bin_ in bins)
+
+    def _extreme(self, number: float, tail: float, *, upper: bool) -> float:
+        weight = self._weight
+        begin, held, excesses = self._outermost(max(_EXTREME * self._total, _EXTREME_POINTS * weight), upper=upper)
+        counted = tail + 0.5 * weight
+        excess = number - begin if upper else begin - number
+        if excess <= 0.0:
+            return counted
+        mean = (excesses + _PRIOR_POINTS * _PRIOR_MEAN * self.scale * weight) / (held + _PRIOR_POINTS * weight)
+        return max(min(counted, held * exp(-excess / mean)), tail - weight, _LEAST * self._total)
+
+    def state(self) -> dict[str, Any]:
+        """Return all that is learnt as plain data."""
+        return {
+            "counts": packed(self._counts),
+            "early": None if self._early is None else packed(self._early),
+            "total": self._total,
+            "weight": self._weight,
+            "since_refit": self._since_refit,
+            "centre": self.centre,
+            "scale": self.scale,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take over what `state` gave.
+
+        Raises
+        ------
+        ValueError
+            The state is of a sketch with another number of bins.
+        """
+        counts = unpacked(state["counts"])
+        if len(counts) != self._bins:
+            raise ValueError(f"the saved state has {len(counts)} bins, this detector {self._bins}: give it the same")
+        self._counts = counts
+        self._early = None if state["early"] is None else unpacked(state["early"])
+        self._total, self._weight = state["total"], state["weight"]
+        self._since_refit = state["since_refit"]
+        self.centre, self.scale = state["centre"], state["scale"]

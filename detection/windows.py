@@ -1,0 +1,114 @@
+"""How new is the shape of the last few hours: the distance to the most alike stretch of the past."""
+
+from math import log, sqrt
+from typing import Any
+
+import numpy as np
+
+from detection.packed import packed, unpacked
+
+_LENGTH = 3
+_MEMORY = 2000.0
+_SPREADS = 3.0
+"""Mean deviations that make a unit of distance: about the span from the 5th to the 95th percentile."""
+_FLOOR = 0.01
+
+
+class Windows:
+    """The past as blocks of rows, each held by its most extreme value, and windows of three blocks laid over it.
+
+    A stretch is new when even the most alike of all earlier stretches is far from it: the left matrix profile, kept at
+    block ends only, which makes the search cheap.
+
+    Parameters
+    ----------
+    rows
+        Rows a block.
+    blocks
+        How many blocks of the past are searched; eight bytes each in the saved state.
+
+    References
+    ----------
+    Yeh, C.-C. M. et al., 2016. Matrix Profile I: All Pairs Similarity Joins for Time Series. IEEE ICDM.
+    Hampton, A., 2021. ARTime: adaptive resonance over down-sampled windows (the idea of a block's extreme).
+    """
+
+    __slots__ = ("_blocks", "_deviation", "_high", "_low", "_mean", "_past", "_rows", "_seen", "_size", "_taken")
+
+    def __init__(self, rows: int = 6, blocks: int = 500) -> None:
+        self._rows, self._blocks = rows, blocks
+        self._past = np.zeros(2 * blocks)
+        self._size = 0
+        self._seen = self._taken = 0
+        self._high, self._low = float("-inf"), float("inf")
+        self._mean = self._deviation = 0.0
+
+    def _extreme(self, value: float) -> float:
+        """Return the extreme of the block that `value` ends: what lies farthest from the mean."""
+        high, low = max(self._high, value), min(self._low, value)
+        return high if high - self._mean > self._mean - low else low
+
+    def novelty(self, value: float) -> float | None:
+        """Return log distance of the window that `value` ends to the most alike one; None inside of a block."""
+        size = self._size
+        if self._taken + 1 < self._rows or size < 2 * _LENGTH or self._deviation <= 0.0:
+            return None
+        past = self._past[max(0, size - self._blocks) : size]
+        first = past[:-4] - past[-2]
+        second = past[1:-3] - past[-1]
+        third = past[2:-2] - self._extreme(value)
+        first *= first
+        second *= second
+        third *= third
+        first += second
+        first += third
+        distance = sqrt(float(first.min()) / _LENGTH) / (_SPREADS * self._deviation)
+        return log(distance + _FLOOR)
+
+    def learn(self, value: float) -> None:
+        """Take a row into its block."""
+        self._taken += 1
+        if self._taken == self._rows:
+            if self._size == len(self._past):
+                self._past[: self._blocks] = self._past[self._blocks :]
+                self._size = self._blocks
+            self._past[self._size] = self._extreme(value)
+            self._size += 1
+            self._taken = 0
+            self._high, self._low = float("-inf"), float("inf")
+        else:
+            self._high, self._low = max(self._high, value), min(self._low, value)
+        self._seen += 1
+        share = 1.0 / min(self._seen, _MEMORY)
+        self._mean += (value - self._mean) * share
+        self._deviation += (abs(value - self._mean) - self._deviation) * share
+
+    def state(self) -> dict[str, Any]:
+        """Return all that is learnt as plain data."""
+        held = min(self._size, self._blocks)
+        # the newest block is compared only with the past, so what lies before the searched blocks is not needed
+        return {
+            "past": packed(self._past[self._size - held : self._size].tolist()),
+            "seen": self._seen,
+            "taken": self._taken,
+            "extremes": [self._high, self._low] if self._taken else None,
+            "mean": self._mean,
+            "deviation": self._deviation,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take over what `state` gave.
+
+        Raises
+        ------
+        ValueError
+            The state holds more blocks than this one searches.
+        """
+        past = unpacked(state["past"])
+        if len(past) > self._blocks:
+            raise ValueError(f"the saved state has {len(past)} blocks, this detector {self._blocks}: give it the same")
+        self._size = len(past)
+        self._past[: self._size] = past
+        self._seen, self._taken = state["seen"], state["taken"]
+        self._high, self._low = state["extremes"] or (float("-inf"), float("inf"))
+        self._mean, self._deviation = state["mean"], state["deviation"]

@@ -1,0 +1,223 @@
+import inspect
+import json
+import math
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from river.checks import common
+
+from detection.detector import THRESHOLD, SeriesDetector
+from detection.one_alert import OneAlert
+
+STEP = 300.0
+
+
+def noise(rows=800, seed=1):
+    return np.random.default_rng(seed).normal(50.0, 2.0, rows).tolist()
+
+
+def day_wave(rows=1500, seed=1):
+    random = np.random.default_rng(seed)
+    return [50 + 20 * math.sin(2 * math.pi * row / 288) + random.normal() for row in range(rows)]
+
+
+def scores(values, detector=None, start=0):
+    detector = detector or SeriesDetector()
+    found = []
+    for row, value in enumerate(values, start):
+        found.append(detector.score_one(value, STEP * row))
+        detector.learn_one(value, STEP * row)
+    return found
+
+
+def alerts(found):
+    one = OneAlert(THRESHOLD)
+    return [row for row, score in enumerate(found) if one.passes(score)]
+
+
+def test_a_spike_is_an_alert():
+    assert 700 in alerts(scores([*noise(700), 90.0]))
+
+
+def test_noon_at_midnight_is_an_alert():
+    wave = day_wave(1500)
+    assert any(1370 <= row < 1400 for row in alerts(scores([*wave[:1370], *wave[1224:1250]])))
+
+
+def test_a_further_spike_of_the_same_size_scores_less():
+    first, second = (scores([*noise(700), 90.0, *noise(200, seed=2), 90.0])[row] for row in (700, 901))
+    assert second < first
+
+
+def test_the_larger_the_spike_the_higher_the_score():
+    found = [scores([*noise(700), 50.0 + 2.0 * sigma])[-1] for sigma in (4, 6, 8, 12)]
+    assert found == sorted(found)
+    assert len(set(found)) == 4
+
+
+def test_a_new_level_becomes_normal():
+    found = scores(noise(700) + [value + 30 for value in noise(700, seed=3)])
+    assert max(found[700:720]) > THRESHOLD
+    assert max(found[1300:]) < THRESHOLD
+
+
+def test_the_unit_of_the_values_is_no_matter():
+    plain, scaled = scores(day_wave()), scores([1024.0 * value for value in day_wave()])
+    assert scaled == pytest.approx(plain)
+
+
+def test_scores_do_not_depend_on_what_comes_later():
+    assert scores(day_wave(1000)) == scores(day_wave(1500))[:1000]
+
+
+def test_scoring_twice_changes_nothing():
+    twice = SeriesDetector()
+    found = []
+    for row, value in enumerate(day_wave(600)):
+        twice.score_one(value * 3, STEP * row)
+        twice.score_one(value, STEP * row)
+        found.append(twice.score_one(value, STEP * row))
+        twice.learn_one(value, STEP * row)
+    assert found == scores(day_wave(600))
+
+
+@settings(max_examples=20, deadline=None)
+@given(cut=st.integers(0, 900), cost=st.booleans())
+def test_state_saved_and_restored_at_any_point_changes_nothing(cut, cost):
+    make = SeriesDetector.for_cost if cost else SeriesDetector
+    values = day_wave(900)
+    before = make()
+    scores(values[:cut], before)
+    after = make()
+    after.restore(json.loads(json.dumps(before.state())))
+    assert scores(values[cut:], after, start=cut) == scores(values[cut:], before, start=cut)
+    assert after.state() == before.state()
+
+
+@pytest.mark.parametrize(("make", "most"), [(SeriesDetector, 64_000), (SeriesDetector.for_cost, 8_000)])
+def test_the_state_is_small(make, most):
+    detector = make()
+    scores(day_wave(7000), detector)
+    assert len(json.dumps(detector.state())) <= most
+
+
+def test_the_state_of_another_detector_is_refused():
+    with pytest.raises(ValueError, match="bins"):
+        SeriesDetector().restore(SeriesDetector.for_cost().state())
+    with pytest.raises(ValueError, match="version 7"):
+        SeriesDetector().restore({"version": 7})
+
+
+BAD = {
+    "not a number": [*noise(300), math.nan, *noise(300)],
+    "infinite": [*noise(300), math.inf, -math.inf, *noise(300)],
+    "negative": [-value for value in noise(600)],
+    "constant": [7.0] * 600,
+    "nothing but zeros": [0.0] * 600,
+    "constant but for rounding": [0.1 + 0.2 if row % 2 else 0.3 for row in range(600)],
+    "one point": [7.0],
+    "huge": [value * 1e300 for value in noise(600)],
+    "one that is huge": [*noise(300), 1e308, *noise(600)],
+    "tiny": [value * 1e-300 for value in noise(600)],
+    "integers": [int(value) for value in noise(600)],
+}
+
+
+@pytest.mark.parametrize("values", BAD.values(), ids=BAD)
+def test_bad_input_gives_a_finite_score_and_no_endless_alarm(values):
+    found = scores(values)
+    assert all(math.isfinite(score) and score >= 0.0 for score in found)
+    assert len(alerts(found)) <= 3
+
+
+def test_what_is_no_number_is_not_learnt():
+    with_gap, without = SeriesDetector(), SeriesDetector()
+    scores(noise(300), with_gap)
+    scores(noise(300), without)
+    with_gap.learn_one(math.nan, STEP * 300)
+    assert with_gap.score_one(math.inf, STEP * 301) == 0.0
+    assert with_gap.state() == without.state()
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        [STEP * (600 - row) for row in range(600)],
+        [0.0] * 600,
+        [STEP * row + (8e6 if row > 300 else 0.0) for row in range(600)],
+        [None] * 600,
+        [math.nan] * 600,
+        [-STEP * row for row in range(600)],
+    ],
+    ids=["backwards", "standing still", "a gap of months", "none", "not a number", "before 1970"],
+)
+def test_bad_times_give_no_exception_and_no_endless_alarm(times):
+    detector, found = SeriesDetector(), []
+    for value, time in zip(noise(600), times, strict=True):
+        found.append(detector.score_one(value, time))
+        detector.learn_one(value, time)
+    assert len(alerts(found)) <= 3
+
+
+def test_a_time_is_aware_or_in_seconds():
+    by_seconds, by_moment = SeriesDetector(), SeriesDetector()
+    for row, value in enumerate(day_wave(400)):
+        by_seconds.learn_one(value, STEP * row)
+        by_moment.learn_one({"value": value}, datetime.fromtimestamp(STEP * row, UTC))
+    assert by_seconds.state() == by_moment.state()
+
+
+def test_views_say_what_the_score_is_made_of():
+    detector = SeriesDetector()
+    scores(noise(700), detector)
+    views = detector.views_one(90.0, STEP * 700)
+    assert list(views) == ["value", "drift", "season", "shape"]
+    assert max(views, key=lambda view: views[view]) == "value"
+
+
+class Features:
+    """Rows of features, as river's checks want them; river's own data set is a download of 150 MB."""
+
+    def __iter__(self):
+        random = np.random.default_rng(5)
+        for row in range(150):
+            yield {"a": float(random.normal()), "b": float(row % 7), "c": 1.0, "d": 2.0}, row % 50 == 0
+
+
+GENERIC = [
+    check
+    for name, check in vars(common).items()
+    if name.startswith("check_")
+    and set(inspect.signature(check).parameters) in ({"model"}, {"model", "dataset"})
+    # these are of estimators of another kind
+    and not any(kind in name for kind in ("many", "wrapper", "transform", "debug", "seeding", "mutable_attributes"))
+]
+
+
+@pytest.mark.parametrize("check", GENERIC, ids=lambda check: check.__name__)
+def test_rivers_generic_checks(check):
+    given = {"dataset": Features()} if "dataset" in inspect.signature(check).parameters else {}
+    check(SeriesDetector(), **given)
+
+
+def test_one_alert_an_incident():
+    one = OneAlert(3.0, hold=10)
+    passed = [row for row, score in enumerate([5.0] * 30) if one.passes(score)]
+    assert passed == [0, 11, 22]
+
+
+def test_a_series_that_often_alerts_must_show_more():
+    one = OneAlert(3.0, hold=1)
+    assert one.passes(3.1)
+    assert not one.passes(3.1, rows=5)
+    assert one.passes(3.5, rows=5)
+
+
+def test_an_alerts_memory_is_saved_and_restored():
+    before, after = OneAlert(3.0), OneAlert(3.0)
+    before.passes(9.0)
+    after.restore(json.loads(json.dumps(before.state())))
+    assert [before.passes(3.2, rows) for rows in (50, 60)] == [after.passes(3.2, rows) for rows in (50, 60)]
