@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import clickhouse_connect
+import cramjam
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
+from sinks.native import block
 from spendstream.settings import ClickHouse, ConfigurationError
 
 #: Said with every insert: nothing is written later than the answer says, and no row is dropped for looking familiar.
@@ -48,6 +51,30 @@ def connect(settings: ClickHouse, *, reader: bool = False, database: bool = True
 
 
 def insert(client: Client, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Insert rows, and return when ClickHouse has them."""
-    if rows:
-        client.insert(table, rows, column_names=list(columns), settings=INSERT_SETTINGS)
+    """Insert rows, and return when ClickHouse has them; amounts may be integers of 10⁻¹⁸, days numbers since 1970.
+
+    Raises
+    ------
+    UnstorableError
+        When a value does not fit its column. Nothing is inserted then.
+    """
+    if not rows:
+        return
+    data = bytes(cramjam.lz4.compress(block(columns, _types(client, table), rows)))
+    try:
+        client.raw_insert(table, list(columns), data, INSERT_SETTINGS, "Native", "lz4")
+    except ClickHouseError:
+        # The table may have changed since it was asked about; the next try asks again.
+        _TYPES.pop(client, None)
+        raise
+
+
+def _types(client: Client, table: str) -> dict[str, str]:
+    """Return the types of a table's columns, asked for once."""
+    known = _TYPES.setdefault(client, {})
+    if table not in known:
+        known[table] = {row[0]: row[1] for row in client.query(f"DESCRIBE TABLE {table}").result_rows}
+    return known[table]
+
+
+_TYPES: WeakKeyDictionary[Client, dict[str, dict[str, str]]] = WeakKeyDictionary()

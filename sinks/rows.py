@@ -1,6 +1,9 @@
-"""Event → rows: one pure function per event class. A row's version makes an insert that is repeated change nothing."""
+"""Event → rows: one pure function per event class. A row's version makes an insert that is repeated change nothing.
 
-from collections.abc import Callable, Sequence
+Amounts and days stay as the event has them, see `sinks.native`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +21,7 @@ from schemas.events import (
     SourceControl,
     UsageMetrics,
 )
-from spendstream.clock import day_of, from_millis, to_millis
-from spendstream.money import from_units
+from spendstream.clock import from_millis, to_millis
 
 KINDS = tuple(kind.label for kind in ChargeKind)
 _NO_VIEW = ""
@@ -82,8 +84,10 @@ _STATEMENT = (
 )
 
 
-def _amounts(column: Sequence[int], absent: Sequence[int] = ()) -> list[Any]:
-    amounts: list[Any] = [from_units(units) for units in column]
+def _amounts(column: Sequence[int], absent: Sequence[int]) -> Sequence[int | None]:
+    if not absent:
+        return column
+    amounts: list[int | None] = list(column)
     for row in absent:
         amounts[row] = None
     return amounts
@@ -92,6 +96,8 @@ def _amounts(column: Sequence[int], absent: Sequence[int] = ()) -> list[Any]:
 def statement_rows(event: CostStatement, run: str) -> list[Batch]:
     """Return the statement's row for the history, and, when it is whole, the same row as the newest version."""
     names, details = event.strings, event.details
+    no_tags: Mapping[str, str] = {}
+    tags = [event.tag_sets[index] for index in event.tags] or [no_tags] * len(event.billed)
     row = (
         run,
         event.source,
@@ -115,13 +121,13 @@ def statement_rows(event: CostStatement, run: str) -> list[Batch]:
         [KINDS[kind] for kind in event.kind],
         [names[index] for index in event.region],
         [names[index] for index in event.usage_type],
-        [dict(event.tag_sets[index]) for index in event.tags] or [{} for _ in event.billed],
-        list(event.hour),
-        _amounts(event.billed),
-        _amounts(event.effective),
+        tags,
+        event.hour,
+        event.billed,
+        event.effective,
         _amounts(event.list_cost, event.list_cost_absent),
         _amounts(event.contracted, event.contracted_absent),
-        _amounts(event.blended),
+        event.blended,
         _amounts(event.quantity, event.quantity_absent),
         *(
             [details[index] for index in column]
@@ -137,7 +143,7 @@ def statement_rows(event: CostStatement, run: str) -> list[Batch]:
                 event.description,
             )
         ),
-        [day_of(day) for day in event.charge_end],
+        event.charge_end,
     )
     weight = len(event.billed) + 1
     history = Batch("statement_history", _STATEMENT, [row], weight)
@@ -220,8 +226,8 @@ def aggregate_rows(event: CostAggregate, _: str) -> list[Batch]:
     days, hours, windows = [], [], []
     for row in unfold(event):
         s = parse(row.series)
-        where = (event.run, s.currency, s.level, row.series, day_of(row.day))
-        what = (from_units(row.billed), from_units(row.effective), event.reading, event.closed_at, version)
+        where = (event.run, s.currency, s.level, row.series, row.day)
+        what = (row.billed, row.effective, event.reading, event.closed_at, version)
         above = (s.provider or "", s.account or "", s.service or "")
         if row.hour is None:
             parts = (s.region or "", s.usage_type or "", s.tag or "", s.value or "")
@@ -242,7 +248,7 @@ def aggregate_rows(event: CostAggregate, _: str) -> list[Batch]:
             (
                 *(event.run, s.currency, s.level, event.series[index], WINDOWS[name], KINDS[kind]),
                 *(s.provider or "", s.account or "", s.service or "", s.tag or "", s.value or ""),
-                *(day_of(end), from_units(billed), from_units(effective), event.reading, version),
+                *(end, billed, effective, event.reading, version),
             )
         )
     return [

@@ -2,8 +2,8 @@
 
 For each batch, in this order; a crash anywhere means that the batch is read again, and the same rows change nothing:
 
-1. poll until the batch is full or old enough;
-2. decode; what cannot be read goes to `dead.letters`, and is acknowledged there;
+1. poll and decode until the batch is full, in lines, or old enough;
+2. what cannot be read goes to `dead.letters`, and is acknowledged there;
 3. insert the rows, table by table;
 4. put statements in parts, of which all parts are now there, among the newest versions;
 5. commit the offsets.
@@ -18,11 +18,12 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import FrameType
 
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError, DataError, OperationalError
+from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
 from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 
 from schemas.codec import Codec, CodecError
@@ -32,6 +33,7 @@ from schemas.registry import schema_source
 from schemas.repository import UnknownSchemaError
 from sinks.clickhouse import connect, insert
 from sinks.migrate import migrate
+from sinks.native import UnstorableError
 from sinks.rows import Batch, rows_of
 from spendstream.admin import ensure_topics, kafka_client
 from spendstream.health import Progress, health_page
@@ -42,6 +44,8 @@ log = logging.getLogger(__name__)
 
 TOPICS = (STATEMENTS, AGGREGATES, USAGE, CONTROLS, PAID_REQUESTS, DEAD_LETTERS, RUNS)
 _LONGEST_WAIT = 30.0
+#: Few, so that a batch of large messages ends near its size.
+_MESSAGES_AT_ONCE = 32
 
 
 class Sink:
@@ -109,56 +113,66 @@ class Sink:
         finally:
             self._consumer.close()
 
-    def _poll(self) -> list[Message]:
+    def _poll(self) -> list["_Taken"]:
         options = self._settings.sink
         deadline = time.monotonic() + options.batch_seconds
-        messages: list[Message] = []
-        while len(messages) < options.batch_rows and not self._stop.is_set():
+        taken: list[_Taken] = []
+        lines = 0
+        while lines < options.batch_rows and not self._stop.is_set():
             left = deadline - time.monotonic()
             if left <= 0:
                 break
-            for message in self._consumer.consume(500, min(left, 0.2)):
+            for message in self._consumer.consume(_MESSAGES_AT_ONCE, min(left, 0.2)):
                 error = message.error()
                 if error is None:
-                    messages.append(message)
+                    one = self._taken(message)
+                    lines += 1 + sum(batch.weight for batch in one.batches)
+                    taken.append(one)
                 elif error.fatal():
                     raise KafkaException(error)
         self._faults("polled")
-        return messages
+        return taken
 
-    def _write(self, messages: Sequence[Message]) -> None:
-        events: list[tuple[Message, Event]] = []
-        for message in messages:
-            try:
-                events.append((message, self._codec.decode(message.value() or b"")))
-            except (CodecError, UnknownSchemaError) as error:
-                self._bury(message, error)
+    def _taken(self, message: Message) -> "_Taken":
+        try:
+            event = self._codec.decode(message.value() or b"")
+        except (CodecError, UnknownSchemaError) as error:
+            return _Taken(message, error, [])
+        try:
+            return _Taken(message, event, rows_of(event))
+        except (LookupError, ValueError) as error:
+            return _Taken(message, error, [])
+
+    def _write(self, taken: Sequence["_Taken"]) -> None:
+        for one in taken:
+            if isinstance(one.event, Exception):
+                self._bury(one.message, one.event)
         self._faults("decoded")
-        self._insert(events)
-        self._promote([event for _, event in events])
+        self._insert(taken)
+        self._promote([one.event for one in taken])
         self._faults("promoted")
-        self._commit(messages)
+        self._commit([one.message for one in taken])
         self._faults("committed")
 
-    def _insert(self, events: Sequence[tuple[Message, Event]]) -> None:
+    def _insert(self, taken: Sequence["_Taken"]) -> None:
         batches: dict[str, Batch] = {}
-        for _, event in events:
-            for batch in rows_of(event):
+        for one in taken:
+            for batch in one.batches:
                 known = batches.setdefault(batch.table, Batch(batch.table, batch.columns, [], 0))
                 known.rows += batch.rows
         try:
             for batch in batches.values():
                 self._patiently(lambda client, b=batch: insert(client, b.table, b.columns, b.rows))  # type: ignore[misc]
                 self.rows += len(batch.rows)
-        except (DataError, ClickHouseError) as error:
-            if len(events) == 1:
-                self._bury(events[0][0], error)
+        except (UnstorableError, ClickHouseError) as error:
+            if len(taken) == 1:
+                self._bury(taken[0].message, error)
                 return
-            for one in events:
+            for one in taken:
                 self._insert([one])
         self._faults("inserted")
 
-    def _promote(self, events: Sequence[Event]) -> None:
+    def _promote(self, events: Sequence[Event | Exception]) -> None:
         """Join the parts of statements whose parts are all in the history, into the newest version."""
         scopes = {
             tuple(getattr(event, name) or "" for name in _SCOPE_PARAMETERS)
@@ -215,6 +229,15 @@ class Sink:
                 ends[topic, partition] = max(ends.get((topic, partition), 0), offset + 1)
         offsets = [TopicPartition(topic, partition, end) for (topic, partition), end in ends.items()]
         self._consumer.commit(offsets=offsets, asynchronous=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A message with its event, or why it has none, and the rows that it makes."""
+
+    message: Message
+    event: Event | Exception
+    batches: list[Batch]
 
 
 class StoppedError(RuntimeError):
