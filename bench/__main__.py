@@ -8,19 +8,19 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.table import Table
 
-from bench import stream
+from bench import sink, stream
 from bench.result import Result
 from spendstream.local.kafka_apache import QUICK_START, ApacheKafka
 from spendstream.local.kafka_install import MissingDependencyError, install
 
-NAMES = ("stream",)
+RUNS = {"stream": stream.run, "sink": sink.run}
 
 
 def results(names: list[str], *, small: bool) -> Iterator[Result]:
     """Yield the results of the named benchmarks."""
-    if "stream" in names:
-        with ApacheKafka(java_options=QUICK_START, heap_mb=1024) as kafka:
-            yield from stream.run(kafka, small=small)
+    with ApacheKafka(java_options=QUICK_START, heap_mb=1024) as kafka:
+        for name in names:
+            yield from RUNS[name](kafka, small=small)
 
 
 def _tell(text: str) -> None:
@@ -30,7 +30,7 @@ def _tell(text: str) -> None:
 def main() -> int:
     """Run what the command line names; 1 when a bar is missed."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[*NAMES, []], help=f"of {', '.join(NAMES)}; none: all")
+    parser.add_argument("names", nargs="*", choices=[*RUNS, []], help=f"of {', '.join(RUNS)}; none: all")
     parser.add_argument("--small", action="store_true", help="a few seconds, to see that it runs; ratios mean nothing")
     parser.add_argument("--json", action="store_true", help="print JSON")
     given = parser.parse_args()
@@ -40,7 +40,7 @@ def main() -> int:
         _tell(str(error))
         return 2
     found = []
-    for result in results(given.names or list(NAMES), small=given.small):
+    for result in results(given.names or list(RUNS), small=given.small):
         _tell(f"{result.name}: {result.ratio:.2f}")
         found.append(result)
     if given.json:

@@ -58,9 +58,17 @@ def insert(client: Client, table: str, columns: Sequence[str], rows: Sequence[Se
     UnstorableError
         When a value does not fit its column. Nothing is inserted then.
     """
-    if not rows:
-        return
-    data = bytes(cramjam.lz4.compress(block(columns, _types(client, table), rows)))
+    if rows:
+        send(client, table, columns, pack(client, table, columns, rows))
+
+
+def pack(client: Client, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
+    """Return rows as `send` takes them; good for every table that has the same columns."""
+    return bytes(cramjam.lz4.compress(block(columns, _types(client, table), rows)))
+
+
+def send(client: Client, table: str, columns: Sequence[str], data: bytes) -> None:
+    """Insert what `pack` has made, and return when ClickHouse has it."""
     try:
         client.raw_insert(table, list(columns), data, INSERT_SETTINGS, "Native", "lz4")
     except ClickHouseError:

@@ -20,7 +20,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from types import FrameType
+from typing import TypeVar
 
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
@@ -31,7 +33,7 @@ from schemas.dead_letters import dead_letter
 from schemas.events import CostStatement, Event
 from schemas.registry import schema_source
 from schemas.repository import UnknownSchemaError
-from sinks.clickhouse import connect, insert
+from sinks.clickhouse import connect, pack, send
 from sinks.migrate import migrate
 from sinks.native import UnstorableError
 from sinks.rows import Batch, rows_of
@@ -41,6 +43,7 @@ from spendstream.settings import ConfigurationError, Settings
 from spendstream.topics import AGGREGATES, CONTROLS, DEAD_LETTERS, PAID_REQUESTS, RUNS, STATEMENTS, USAGE
 
 log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 TOPICS = (STATEMENTS, AGGREGATES, USAGE, CONTROLS, PAID_REQUESTS, DEAD_LETTERS, RUNS)
 _LONGEST_WAIT = 30.0
@@ -160,9 +163,15 @@ class Sink:
             for batch in one.batches:
                 known = batches.setdefault(batch.table, Batch(batch.table, batch.columns, [], 0))
                 known.rows += batch.rows
+        last: tuple[Batch, bytes] | None = None
         try:
             for batch in batches.values():
-                self._patiently(lambda client, b=batch: insert(client, b.table, b.columns, b.rows))  # type: ignore[misc]
+                if not batch.rows:
+                    continue
+                # Statements go to two tables of the same columns: they are packed once.
+                if last is None or (last[0].columns, last[0].rows) != (batch.columns, batch.rows):
+                    last = (batch, self._patiently(partial(_pack, batch)))
+                self._patiently(partial(_send, batch, last[1]))
                 self.rows += len(batch.rows)
         except (UnstorableError, ClickHouseError) as error:
             if len(taken) == 1:
@@ -181,16 +190,16 @@ class Sink:
         }
         for scope in sorted(scopes, key=repr):
             parameters = dict(zip(_SCOPE_PARAMETERS, scope, strict=True))
-            self._patiently(lambda client, p=parameters: client.command(_PROMOTE, p))  # type: ignore[misc]
+            self._patiently(partial(_promote, parameters))
 
-    def _patiently(self, action: Callable[[Client], object]) -> None:
-        """Do something with ClickHouse, again and again while it does not answer."""
+    def _patiently(self, action: Callable[[Client], _T]) -> _T:
+        """Do something with ClickHouse, again and again while it does not answer, and return what it gave."""
         wait = 0.5
         while True:
             try:
                 if self._client is None:
                     self._client = connect(self._settings.clickhouse)
-                action(self._client)
+                return action(self._client)
             except (OperationalError, ConfigurationError, OSError) as error:
                 self._client = None
                 self.waited += 1
@@ -198,8 +207,6 @@ class Sink:
                 if self._stop.wait(wait * random.uniform(0.5, 1.5)):  # noqa: S311 - jitter, no secret
                     raise StoppedError("stopped while ClickHouse did not answer") from error
                 wait = min(wait * 2, _LONGEST_WAIT)
-            else:
-                return
 
     def _bury(self, message: Message, error: Exception) -> None:
         if message.topic() == self._names.name(DEAD_LETTERS):
@@ -238,6 +245,18 @@ class _Taken:
     message: Message
     event: Event | Exception
     batches: list[Batch]
+
+
+def _pack(batch: Batch, client: Client) -> bytes:
+    return pack(client, batch.table, batch.columns, batch.rows)
+
+
+def _send(batch: Batch, data: bytes, client: Client) -> None:
+    send(client, batch.table, batch.columns, data)
+
+
+def _promote(scope: dict[str, object], client: Client) -> None:
+    client.command(_PROMOTE, scope)
 
 
 class StoppedError(RuntimeError):
