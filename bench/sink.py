@@ -68,10 +68,8 @@ def run(kafka: ApacheKafka, *, small: bool = False) -> Iterator[Result]:
         for work in (statement_load(count), total_load(count, readings=5)):
             pairs = []
             for _ in range(repeats):
-                ours, other = (
-                    sink(database(kafka.bootstrap, server), work),
-                    bare_loop(database(kafka.bootstrap, server), work),
-                )
+                settings = database(topics(kafka), server)
+                ours, other = sink(settings, work), bare_loop(database(settings.kafka, server), work)
                 pairs.append((work.rows / ours, work.rows / other))
             yield compared(f"sink, {work.name}", pairs, "rows/s", BAR)
 
