@@ -14,12 +14,13 @@ coverage, also those of an earlier reading that never closed, and sends the tota
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from processors.contribution import TOTAL, Contribution, added, contribution
+from processors.columns import Changed, changed
+from processors.contribution import HOURS, OWN, TAGS, TOTAL, Contribution, added, contribution
 from processors.rows import Row, Rows, cut
 from processors.series import partition_of, quoted
 from processors.step import Output, State, Step
@@ -145,10 +146,7 @@ class LedgerPartition:
         there[str(statement.part)] = own
         if len(there) < statement.parts:
             return None, [statement.version, there]
-        whole: Contribution = {}
-        for part in there.values():
-            whole = added(whole, part)
-        return whole, None
+        return added(there.values()), None
 
     def _of_record(self, statement: CostStatement) -> bool:
         if statement.view is not None:
@@ -176,15 +174,11 @@ class LedgerPartition:
         if close.reading in known["closed"]:
             self._counts["closes_known"] += 1
             return []
-        changes = _Changes()
-        for key in sorted(self._open.get(book, ())):
-            self._settle(key, close, changes)
         partitions = self._options.shards
         rows: list[Rows] = [Rows() for _ in range(partitions)]
-        for family, own in changes.rows.items():
-            into = rows[partition_of(family, partitions)]
-            for row in own:
-                into.add(row)
+        changes = _Changes(rows)
+        for key in sorted(self._open.get(book, ())):
+            self._settle(key, close, changes)
         for day, deltas in sorted(changes.by_day.items()):
             for row in self._settle_day(f"d/{book}/{day}", day, deltas, changes.keys[day]):
                 rows[partition_of(row.series, partitions)].add(row)
@@ -221,7 +215,7 @@ class LedgerPartition:
         known: Any = self._state.get(key) or {"k": [], "t": {}}
         totals = dict(known["t"])
         rows = []
-        for name, kinds in deltas.items():
+        for name, kinds in sorted(deltas.items()):
             series, _, hour = name.partition("@")
             old = totals.get(name, {})
             new = dict(old)
@@ -276,8 +270,8 @@ class LedgerPartition:
 class _Changes:
     """What a close changes: rows of an account's service, and differences for the series above it."""
 
-    def __init__(self) -> None:
-        self.rows: dict[str, list[Row]] = {}
+    def __init__(self, rows: list[Rows]) -> None:
+        self._rows = rows
         self.by_day: dict[int, _Totals] = {}
         self.keys: dict[int, set[str]] = {}
 
@@ -290,41 +284,43 @@ class _Changes:
             f"{currency}/provider={provider}/service={service}",
         )
         own = f"{currency}/provider={provider}/account={account}/service={service}"
-        rows = self.rows.setdefault(own, [])
+        rows = self._rows[partition_of(own, len(self._rows))]
         deltas = self.by_day.setdefault(day, {})
         self.keys.setdefault(day, set()).add(key)
-        for suffix in sorted({*before, *after}):
-            old, new = before.get(suffix, {}), after.get(suffix, {})
-            if suffix.startswith("/tag="):
-                targets: tuple[str, ...] = (currency + suffix,)
-            elif suffix == TOTAL or suffix.startswith("@"):
-                targets = tuple(series + suffix for series in above)
-            else:
-                targets = ()
-            hour = int(suffix[1:]) if suffix.startswith("@") else None
-            for label in sorted({*old, *new}):
-                was, now = old.get(label, (0, 0)), new.get(label, (0, 0))
-                if label in old and was[0] == now[0] and was[1] == now[1]:
-                    continue
-                if not suffix.startswith("/tag="):
-                    series = own if hour is not None else own + suffix
-                    rows.append(Row(series, day, hour, int(label), now[0], now[1]))
-                for target in targets:
-                    sums = deltas.setdefault(target, {}).setdefault(label, [0, 0])
-                    sums[0] += now[0] - was[0]
-                    sums[1] += now[1] - was[1]
+
+        of_own = changed(before.get(OWN), after.get(OWN))
+        rows.extend(own, day, of_own.now)
+        for name, label, billed, effective in _differences(of_own):
+            if name != TOTAL:
+                break  # the scope's own total comes first
+            for series in above:
+                _add(deltas, series, label, billed, effective)
+        of_hours = changed(before.get(HOURS), after.get(HOURS))
+        rows.extend_hours(own, day, of_hours.now)
+        for hour, label, billed, effective in _differences(of_hours):
+            for series in above:
+                _add(deltas, f"{series}@{hour:02d}", label, billed, effective)
+        for suffix, label, billed, effective in _differences(changed(before.get(TAGS), after.get(TAGS))):
+            _add(deltas, currency + suffix, label, billed, effective)
+
+
+def _differences(rows: Changed) -> Iterator[tuple[Any, str, int, int]]:
+    """Yield name, charge class as text, and by how much billed and effective have changed."""
+    for name, kind, billed, effective, was_billed, was_effective in zip(
+        *rows.now, rows.was_billed, rows.was_effective, strict=True
+    ):
+        yield name, str(kind), billed - was_billed, effective - was_effective
+
+
+def _add(deltas: _Totals, series: str, label: str, billed: int, effective: int) -> None:
+    sums = deltas.setdefault(series, {}).setdefault(label, [0, 0])
+    sums[0] += billed
+    sums[1] += effective
 
 
 def _whole(periods: dict[str, Any]) -> Contribution:
     """Return the sum of the contributions of all billing periods, nearly always one."""
-    values = [value[1] for value in periods.values()]
-    if len(values) == 1:
-        only: Contribution = values[0]
-        return only
-    whole: Contribution = {}
-    for value in values:
-        whole = added(whole, value)
-    return whole
+    return added(value[1] for value in periods.values())
 
 
 def _book_in(key: str) -> str:

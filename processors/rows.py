@@ -1,9 +1,11 @@
 """Totals as rows in parallel arrays: what partials and aggregates carry, built and read in one place."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import NamedTuple
 
+from processors.columns import Columns
 from schemas.events import CostAggregate, CostPartial
 
 
@@ -65,26 +67,35 @@ class Rows:
             self.hour_billed.append(row.billed)
             self.hour_effective.append(row.effective)
 
+    def extend(self, family: str, day: int, columns: Columns) -> None:
+        """Append the totals of one family and day; the names are suffixes to the family's key."""
+        suffixes, kinds, billed, effective = columns
+        self.row_series += [self.index_of(family + suffix) for suffix in suffixes]
+        self.row_day += [day] * len(suffixes)
+        self.row_kind += kinds
+        self.row_billed += billed
+        self.row_effective += effective
+
+    def extend_hours(self, family: str, day: int, columns: Columns) -> None:
+        """Append the hours of one family and day; the names are hours, 0 to 23."""
+        hours, kinds, billed, effective = columns
+        self.hour_series += [self.index_of(family)] * len(hours)
+        self.hour_day += [day] * len(hours)
+        self.hour_hour += hours
+        self.hour_kind += kinds
+        self.hour_billed += billed
+        self.hour_effective += effective
+
     def columns(self) -> dict[str, list[str] | list[int]]:
         """Return the arrays by the name of the event's field."""
         return {name: getattr(self, name) for name in COLUMNS}
 
 
+_ROW_COLUMNS = ("row_series", "row_day", "row_kind", "row_billed", "row_effective")
+_HOUR_COLUMNS = ("hour_series", "hour_day", "hour_kind", "hour_hour", "hour_billed", "hour_effective")
+
 #: The fields of an event that make up its rows.
-COLUMNS = (
-    "series",
-    "row_series",
-    "row_day",
-    "row_kind",
-    "row_billed",
-    "row_effective",
-    "hour_series",
-    "hour_day",
-    "hour_kind",
-    "hour_hour",
-    "hour_billed",
-    "hour_effective",
-)
+COLUMNS = ("series", *_ROW_COLUMNS, *_HOUR_COLUMNS)
 
 
 def unfold(event: Rows | CostPartial | CostAggregate) -> Iterator[Row]:
@@ -106,13 +117,43 @@ def unfold(event: Rows | CostPartial | CostAggregate) -> Iterator[Row]:
         yield Row(series[index], day, hour, kind, billed, effective)
 
 
+def runs(event: Rows, families: Sequence[str]) -> Iterator[tuple[str, int, slice]]:
+    """Yield the runs of rows of one family and day; `families` has the family of each series. Hours are left out."""
+    return _runs(map(families.__getitem__, event.row_series), event.row_day)
+
+
+def hour_runs(event: Rows, families: Sequence[str]) -> Iterator[tuple[str, int, slice]]:
+    """Yield the runs of hours of one family and day."""
+    return _runs(map(families.__getitem__, event.hour_series), event.hour_day)
+
+
+def _runs(families: Iterable[str], days: Sequence[int]) -> Iterator[tuple[str, int, slice]]:
+    start = 0
+    for (family, day), run in groupby(zip(families, days, strict=True)):
+        end = start + len(list(run))
+        yield family, day, slice(start, end)
+        start = end
+
+
 def cut(rows: Rows, most: int) -> list[Rows]:
-    """Return rows in pieces of at most `most`; at least one piece, which may be empty."""
+    """Return rows in pieces of at most `most`, hours last; at least one piece, which may be empty."""
     if len(rows) <= most:
         return [rows]
-    pieces = [Rows()]
-    for row in unfold(rows):
-        if len(pieces[-1]) >= most:
-            pieces.append(Rows())
-        pieces[-1].add(row)
+    whole = len(rows.row_series)
+    pieces = []
+    for start in range(0, len(rows), most):
+        end = start + most
+        piece = Rows()
+        _copy(rows, piece, _ROW_COLUMNS, slice(start, end))
+        _copy(rows, piece, _HOUR_COLUMNS, slice(max(start - whole, 0), max(end - whole, 0)))
+        pieces.append(piece)
     return pieces
+
+
+def _copy(rows: Rows, piece: Rows, names: Sequence[str], part: slice) -> None:
+    first, *others = names
+    indexes = getattr(rows, first)[part]
+    place = {index: piece.index_of(rows.series[index]) for index in dict.fromkeys(indexes)}
+    setattr(piece, first, [place[index] for index in indexes])
+    for name in others:
+        setattr(piece, name, getattr(rows, name)[part])

@@ -7,7 +7,7 @@ overtaken: its waiting partials are applied with those of the next reading of th
 State of a partition (keys; a *slot* is a shard and a book):
 
 - `p/{book}/{shard}/{count}/{part}`: a partial that waits;
-- `f/{family}/{day}`: values by series suffix, charge class and slot;
+- `f/{family}/{day}`: by slot, the columns of the family's series (`own`) and its hours (`hours`);
 - `w/{family}`: day totals of the last 31 days and month totals of the family's own series, for rolling windows;
 - `b/{book}`: the book's number, last count by shard, readings announced last, closed and final days;
 - `version`: the partition's own count of announcements.
@@ -18,9 +18,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from processors.columns import Columns, by_name, in_order, replaced
+from processors.contribution import TOTAL
 from processors.ledger import MAX_ROWS, book_of
 from processors.rolling import Sheet, WindowTotal
-from processors.rows import COLUMNS, Row, Rows, cut
+from processors.rows import COLUMNS, Rows, cut, hour_runs, runs
 from processors.series import WINDOWS, family_of
 from processors.step import Output, State, Step
 from schemas.events import CostAggregate, CostPartial, Event
@@ -211,79 +213,108 @@ class TotalsPartition:
 
 _DayChange = dict[int, tuple[tuple[int, int], tuple[int, int]]]
 
+#: Slot → section → columns, one family's day.
+_Entry = dict[str, dict[str, Columns]]
+_OWN, _HOURS = "own", "hours"
+
 
 class _Changed:
     """Applies partials to the families' days, and remembers what their totals were before."""
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._entries: dict[tuple[str, int], dict[str, Any]] = {}
-        self._before: dict[tuple[str, int], dict[str, dict[str, tuple[int, int]]]] = {}
+        self._days: dict[tuple[str, int], _Day] = {}
         self.rows = Rows()
         self.sheets: dict[str, dict[int, _DayChange]] = {}
 
     def take(self, partial: Rows, slot: str) -> None:
         """Replace what a slot said of the series and days of a partial."""
-        places = [(family := family_of(series), series[len(family) :]) for series in partial.series]
-        for index, day, kind, billed, effective in zip(
-            partial.row_series,
-            partial.row_day,
-            partial.row_kind,
-            partial.row_billed,
-            partial.row_effective,
-            strict=True,
-        ):
-            family, suffix = places[index]
-            self._put(family, day, suffix, str(kind), slot, [billed, effective])
-        for index, day, kind, hour, billed, effective in zip(
-            partial.hour_series,
-            partial.hour_day,
-            partial.hour_kind,
-            partial.hour_hour,
-            partial.hour_billed,
-            partial.hour_effective,
-            strict=True,
-        ):
-            family, suffix = places[index]
-            self._put(family, day, f"{suffix}@{hour:02d}", str(kind), slot, [billed, effective])
+        families = [family_of(series) for series in partial.series]
+        suffixes = [series[len(family) :] for family, series in zip(families, partial.series, strict=True)]
+        for family, day, run in runs(partial, families):
+            names = [suffixes[index] for index in partial.row_series[run]]
+            self._day(family, day).replace(
+                slot, _OWN, [names, partial.row_kind[run], partial.row_billed[run], partial.row_effective[run]]
+            )
+        for family, day, run in hour_runs(partial, families):
+            self._day(family, day).replace(
+                slot,
+                _HOURS,
+                [
+                    partial.hour_hour[run],
+                    partial.hour_kind[run],
+                    partial.hour_billed[run],
+                    partial.hour_effective[run],
+                ],
+            )
 
-    def _put(self, family: str, day: int, suffix: str, label: str, slot: str, amounts: list[int]) -> None:
-        where = (family, day)
-        entry = self._entries.get(where)
-        if entry is None:
-            entry = self._open(where)
-        slots = entry.setdefault(suffix, {}).setdefault(label, {})
-        before = self._before[where].setdefault(suffix, {})
-        if label not in before:
-            before[label] = _sum_of(slots)
-        slots[slot] = amounts
-
-    def _open(self, where: tuple[str, int]) -> dict[str, Any]:
-        family, day = where
-        known: Any = self._state.get(f"f/{family}/{day}") or {}
-        entry = {suffix: {label: dict(slots) for label, slots in labels.items()} for suffix, labels in known.items()}
-        self._entries[where] = entry
-        self._before[where] = {}
-        return entry
+    def _day(self, family: str, day: int) -> "_Day":
+        known = self._days.get((family, day))
+        if known is None:
+            stored: Any = self._state.get(f"f/{family}/{day}") or {}
+            known = self._days[family, day] = _Day(stored)
+        return known
 
     def settle(self) -> None:
         """Write the days back, and list what has changed."""
-        for (family, day), entry in self._entries.items():
-            self._state.put(f"f/{family}/{day}", entry)
-            for suffix, labels in self._before[family, day].items():
-                series, _, hour = suffix.partition("@")
-                for label, before in labels.items():
-                    after = _sum_of(entry[suffix][label])
-                    self.rows.add(Row(family + series, day, int(hour) if hour else None, int(label), *after))
-                    if not suffix:
-                        self.sheets.setdefault(family, {}).setdefault(day, {})[int(label)] = (before, after)
+        for (family, day), entry in self._days.items():
+            self._state.put(f"f/{family}/{day}", entry.slots)  # type: ignore[arg-type]
+            self.rows.extend(family, day, entry.changed(_OWN))
+            self.rows.extend_hours(family, day, entry.changed(_HOURS))
+            totals = entry.own_totals()
+            if totals:
+                self.sheets.setdefault(family, {})[day] = totals
 
 
-def _sum_of(slots: dict[str, list[int]]) -> tuple[int, int]:
-    if len(slots) == 1:
-        ((billed, effective),) = slots.values()
-        return billed, effective
-    return sum(value[0] for value in slots.values()), sum(value[1] for value in slots.values())
+class _Day:
+    """One family's day: what each slot says of it, and which rows were replaced."""
+
+    def __init__(self, stored: _Entry) -> None:
+        self.slots: _Entry = dict(stored)
+        self._before = stored
+        self._replaced: dict[str, list[tuple[str, Columns]]] = {}
+
+    def replace(self, slot: str, section: str, new: Columns) -> None:
+        """Put rows in place of those that the slot has."""
+        known = self.slots.get(slot, {})
+        self.slots[slot] = {**known, section: replaced(known.get(section), new)}
+        self._replaced.setdefault(section, []).append((slot, new))
+
+    def changed(self, section: str) -> Columns:
+        """Return the sums over the slots of all rows that were replaced."""
+        done = self._replaced.get(section, [])
+        if len(done) == 1 and len(self.slots) == 1:
+            return done[0][1]
+        rows = {row for _, new in done for row in zip(new[0], new[1], strict=True)}
+        said = [by_name(sections.get(section)) for sections in self.slots.values()]
+        return in_order((name, kind, *_sum_of(said, (name, kind))) for name, kind in rows)
+
+    def own_totals(self) -> _DayChange:
+        """Return what the family's own total was and is, by charge class, where it was replaced."""
+        kinds = {
+            kind
+            for _, new in self._replaced.get(_OWN, [])
+            for name, kind in zip(new[0], new[1], strict=True)
+            if name == TOTAL
+        }
+        return {kind: (_own_total(self._before, kind), _own_total(self.slots, kind)) for kind in sorted(kinds)}
+
+
+def _sum_of(said: list[dict[tuple[Any, int], tuple[int, int]]], row: tuple[Any, int]) -> tuple[int, int]:
+    found = [amounts[row] for amounts in said if row in amounts]
+    return sum(billed for billed, _ in found), sum(effective for _, effective in found)
+
+
+def _own_total(entry: _Entry, kind: int) -> tuple[int, int]:
+    billed = effective = 0
+    for sections in entry.values():
+        for name, other, its_billed, its_effective in zip(*sections.get(_OWN, ()), strict=True):
+            if name != TOTAL:
+                break  # the family's own total comes first
+            if other == kind:
+                billed += its_billed
+                effective += its_effective
+    return billed, effective
 
 
 class _Windows:
