@@ -78,7 +78,7 @@ class _Lines:
         return billed, billed if self._same else sum(self._effective)
 
     def sums(self, keys: Sequence[int], names: Sequence[Any], kind: int) -> list[_Row]:
-        """Return the sums by key, an index into `names`; a line without one (-1), or with an empty name, is left out."""
+        """Return the sums by key, an index into `names`; a line without one (-1), or of an empty name, is left out."""
         if not keys:
             return []
         if self._rows is not None:

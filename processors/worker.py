@@ -9,7 +9,7 @@ import contextlib
 import logging
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
@@ -58,7 +58,7 @@ def run(settings: Settings, faults: Faults = no_faults) -> None:
     Raises
     ------
     ConfigurationError
-        When the settings name a step that does not exist, or Kafka cannot be reached.
+        When the settings name a step that does not exist, Kafka cannot be reached, or the health page's port is taken.
     """
     check_exposure(settings.health.host, settings.health.token, "health")
     ensure_topics(settings)
@@ -81,25 +81,56 @@ async def _work(settings: Settings, live_run: LiveRun, faults: Faults) -> bool:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     schemas = schema_source(settings)
     live = [LiveStep(settings, known[name], schemas, _fatal, faults) for name in settings.processing.steps or known]
-    for step in live:
-        await step.start()
     run = settings.processing.run
     progress = Progress("process", lambda: {"run": run, **{step.step.name: step.events for step in live}})
-    guard = StallGuard(progress, settings.health.stalled_seconds)
     registry = CollectorRegistry()
     registry.register(_StepMetrics(live))
+    guard = StallGuard(progress, settings.health.stalled_seconds)
+    async with _health_page(settings, progress, registry):
+        guard.start()
+        progress.busy(True)  # a start that hangs is a stall
+        running: list[LiveStep] = []
+        try:
+            for step in live:
+                running.append(step)
+                await _started(step, stop)
+            log.info("processing %s of run %s", ", ".join(step.step.name for step in live), run)
+            return await _watch(live, progress, stop, lambda: live_run.now() in {None, run})
+        finally:
+            guard.stop()
+            for step in running:
+                await step.stop()
+
+
+@contextlib.asynccontextmanager
+async def _health_page(settings: Settings, progress: Progress, registry: CollectorRegistry) -> AsyncIterator[None]:
+    """Serve the health page, from before the steps start: a port in use is told before anything is under way."""
     runner = web.AppRunner(health_app(progress, settings.health, registry), access_log=None)
     await runner.setup()
-    await web.TCPSite(runner, settings.health.host, settings.health.process).start()
-    guard.start()
-    log.info("processing %s of run %s", ", ".join(step.step.name for step in live), run)
     try:
-        return await _watch(live, progress, stop, lambda: live_run.now() in {None, run})
-    finally:
-        guard.stop()
-        for step in live:
-            await step.stop()
+        await web.TCPSite(runner, settings.health.host, settings.health.process).start()
+    except OSError as error:
         await runner.cleanup()
+        raise ConfigurationError(
+            f"the health page cannot listen on {settings.health.host}:{settings.health.process}: {error.strerror}; "
+            "set health.process to a free port, or to 0 for any"
+        ) from error
+    try:
+        yield
+    finally:
+        await runner.cleanup()
+
+
+async def _started(step: LiveStep, stop: asyncio.Event) -> None:
+    """Start a step. Told to stop meanwhile, the process ends at once: a start cannot be undone half-way in Faust."""
+    starting = asyncio.ensure_future(step.start())
+    stopped = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    if not starting.done():
+        log.info("told to stop while %s was starting; nothing was under way", step.step.name)
+        os._exit(0)
+    stopped.cancel()
+    await starting
 
 
 async def _watch(live: list[LiveStep], progress: Progress, stop: asyncio.Event, is_live: Callable[[], bool]) -> bool:

@@ -1,7 +1,9 @@
 """A worker for tests: `crashing_worker.py SETTINGS [POINT:HIT]` ends itself at the HIT-th pass of a fault point."""
 
+import faulthandler
 import logging
 import os
+import signal
 import sys
 from collections import Counter
 
@@ -14,6 +16,7 @@ CRASHED = 9
 def main() -> None:
     """Run until terminated, or until the fault."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(process)d %(name)s %(levelname)s %(message)s")
+    faulthandler.register(signal.SIGUSR1)
     point, _, hit = sys.argv[2].partition(":")
     hits: Counter[str] = Counter()
 

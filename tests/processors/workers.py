@@ -1,5 +1,6 @@
 """Workers in processes of their own, and what they left in Kafka, for tests of the live driver."""
 
+import signal
 import subprocess
 import sys
 import time
@@ -12,11 +13,14 @@ from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from schemas.codec import Codec
 from schemas.events import CostAggregate, Event
 from schemas.repository import RepositorySchemas
-from spendstream.settings import Settings
+from spendstream.settings import Health, Settings
 from spendstream.topics import AGGREGATES, STATEMENTS, Topic
 from tests.processors.histories import partitioned
 
 CODEC = Codec(RepositorySchemas())
+
+#: Several workers run at a time.
+_ANY_PORT = Health(process=0)
 
 
 def publish(settings: Settings, events: Sequence[Event]) -> None:
@@ -78,7 +82,9 @@ class Worker:
             sys.executable,
             "-m",
             "tests.processors.crashing_worker",
-            settings.model_dump_json(include={"kafka", "processing"}),
+            settings.model_copy(update={"health": _ANY_PORT}).model_dump_json(
+                include={"kafka", "processing", "health"}
+            ),
             crash,
         ]
         self.process = subprocess.Popen(command, cwd=Path(__file__).parents[2])
@@ -88,13 +94,19 @@ class Worker:
 
     def __exit__(self, *_: object) -> None:
         self.process.terminate()
-        self.process.wait(30)
+        try:
+            self.process.wait(30)
+        finally:
+            self.process.kill()
 
     def wait_for(self, reading: str, run: str = "live") -> None:
         deadline = time.monotonic() + 90
         while not announced(self.settings, reading, run):
             assert self.process.poll() is None, "the worker ended"
-            assert time.monotonic() < deadline, "the reading was not announced"
+            if time.monotonic() > deadline:
+                self.process.send_signal(signal.SIGUSR1)  # it tells what each of its threads does
+                time.sleep(1)
+                raise AssertionError("the reading was not announced")
             time.sleep(0.3)
 
 
