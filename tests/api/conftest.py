@@ -13,6 +13,7 @@ from tests.api.serving import Serve, serving
 def clickhouse() -> Iterator[LocalClickHouse]:
     with LocalClickHouse() as running:
         yield running
+        running.kill()  # its data is thrown away: nothing needs to be brought to an end
 
 
 @pytest.fixture
