@@ -1,29 +1,28 @@
 """`spendstream drill`: kills parts of the pipeline at random moments, and adds up what is left of the truth.
 
-A seeded history of FOCUS exports (restated, vanished, new and returning charges) is read one edition after the other,
-on the real Apache Kafka, by a producer, a Faust worker and a sink that are ended by `kill -9` now and then and started
-again. In the end source, Kafka, state and ClickHouse must agree to the last digit: by `spendstream verify`, and by a
-sum of the last edition with the standard library alone.
+A seeded history of FOCUS exports (restated, vanished, new and returning charges) and a simulated AWS whose clock runs
+fast are read one edition after the other, on the real Apache Kafka, by a producer, a Faust worker and a sink that are
+ended by `kill -9` now and then and started again. In the end sources, Kafka, state and ClickHouse must agree to the
+last digit: by `spendstream verify`, and by sums of the last edition with the standard library alone.
 """
 
-import csv
 import json
-import os
 import random
 import subprocess
 import tempfile
 import threading
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from decimal import Decimal
-from importlib.resources import files
 from pathlib import Path
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
 from spendstream.local.clickhouse import LocalClickHouse
+from spendstream.local.drill_history import EXPORT, Bills, History, Sums, sum_of_bill, sum_of_export
 from spendstream.local.kafka_apache import QUICK_START, ApacheKafka, free_port
 from spendstream.settings import Settings, load
 from spendstream.supervise import start_service
@@ -34,13 +33,13 @@ PARTS = ("produce", "process", "sink")
 SERVERS = ("kafka", "clickhouse")
 _PATIENCE_SECONDS = 240
 
-Row = dict[str, str]
-Sums = dict[tuple[str, str], Decimal]
-
 
 @dataclass(slots=True)
 class DrillReport:
-    """What was done, and whether the figures agree. `kills` are (seconds since the start, what)."""
+    """What was done, and whether the figures agree.
+
+    `kills` are (seconds since the start, what); `exported` are the lines of the export alone.
+    """
 
     seed: int
     editions: int
@@ -48,6 +47,7 @@ class DrillReport:
     restarts: Counter[str] = field(default_factory=Counter)
     statements: int = 0
     lines: int = 0
+    exported: int = 0
     billed: str = "0"
     differences: list[str] = field(default_factory=list)
     seconds: float = 0.0
@@ -120,42 +120,6 @@ class _Part:
                 self.kill()
 
 
-class History:
-    """Editions of one export, each a random restatement of the one before, the same for the same seed."""
-
-    def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed)  # noqa: S311 - a drill, not a secret
-        sample = files("spendstream.local") / "data" / "focus" / "focus_sample.csv"
-        self._all: list[Row] = list(csv.DictReader(sample.read_text("utf-8").splitlines()))
-        self._there = set(self._random.sample(range(len(self._all)), len(self._all) * 3 // 4))
-
-    def write(self, path: Path, modified: float) -> None:
-        """Write the next edition as if it had been made at `modified` (seconds since 1970)."""
-        chance = self._random
-        self._there ^= set(chance.sample(range(len(self._all)), len(self._all) // 10))
-        for number in chance.sample(range(len(self._all)), len(self._all) // 5):
-            cost = str(Decimal(chance.randrange(-(10**6), 10**9)).scaleb(-chance.randrange(2, 12)))
-            self._all[number] = {**self._all[number], "BilledCost": cost, "EffectiveCost": cost}
-        draft = path.with_suffix(".draft")
-        with draft.open("w", newline="") as file:
-            writer = csv.DictWriter(file, list(self._all[0]))
-            writer.writeheader()
-            writer.writerows(self._all[number] for number in sorted(self._there))
-        os.utime(draft, (modified, modified))
-        draft.rename(path)
-
-
-def sum_of(path: Path) -> tuple[Sums, int]:
-    """Return billed cost by provider and service, and the number of lines, by the standard library alone."""
-    sums: Sums = defaultdict(Decimal)
-    lines = 0
-    with path.open(newline="") as file:
-        for row in csv.DictReader(file):
-            sums[row["ProviderName"], row["ServiceName"]] += Decimal(row["BilledCost"])
-            lines += 1
-    return {key: cost for key, cost in sums.items() if cost}, lines
-
-
 def run(
     seed: int, kills: int, *, servers: bool = False, editions: int = 6, tell: Callable[[str], None] = print
 ) -> DrillReport:
@@ -166,11 +130,12 @@ def run(
         tempfile.TemporaryDirectory(prefix="spendstream-drill-") as name,
         ApacheKafka(java_options=QUICK_START, report=tell) as kafka,
         LocalClickHouse(Path(name) / "clickhouse", port=free_port()) as clickhouse,
+        Bills(seed, editions, datetime.now(UTC)) as bills,
     ):
         folder = Path(name)
-        environment = _environment(folder, kafka.bootstrap, clickhouse.url)
+        environment = {**_environment(folder, kafka.bootstrap, clickhouse.url), **bills.environment()}
         chance = random.Random(f"kills of {seed}")  # noqa: S311 - a drill, not a secret
-        drill = _Drill(report, folder, environment, kafka, clickhouse, tell)
+        drill = _Drill(report, folder, environment, bills, kafka, clickhouse, tell)
         try:
             drill.run(History(seed), chance, kills, PARTS + (SERVERS if servers else ()))
             drill.compare(load(**_sections(environment)))
@@ -188,6 +153,7 @@ class _Drill:
         report: DrillReport,
         folder: Path,
         environment: dict[str, str],
+        bills: Bills,
         kafka: ApacheKafka,
         clickhouse: LocalClickHouse,
         tell: Callable[[str], None],
@@ -195,6 +161,8 @@ class _Drill:
         self._began = time.monotonic()
         self._report = report
         self._export = folder / "export.csv"
+        self._bill = folder / "bill.csv"
+        self._bills = bills
         self._environment = environment
         self._kafka = kafka
         self._clickhouse = clickhouse
@@ -212,6 +180,7 @@ class _Drill:
         for edition in range(self._report.editions):
             if edition:
                 history.write(self._export, modified + 10 * edition)
+            self._bills.move_on(edition)
             producer = self._parts["produce"] = _Part("produce", ["produce", "--once"], self._environment)
             share = kills * (edition + 1) // self._report.editions
             while producer.status != 0 or len(self._report.kills) < share:
@@ -251,6 +220,7 @@ class _Drill:
 
     def compare(self, settings: Settings) -> None:
         """Wait until everything has arrived, and add up."""
+        self._bills.write(self._bill)
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while True:
             differences = self._differences(settings)
@@ -264,37 +234,39 @@ class _Drill:
     def _differences(self, settings: Settings) -> list[str]:
         try:
             verified = verify(settings)
-            found = self._sums()
-            self._report.lines = int(self._ask("SELECT count() FROM lines WHERE run = 'live'")[0][0])
+            found, totals = self._lines(), self._totals()
+            exported = f"SELECT count() FROM lines WHERE run = 'live' AND source = '{EXPORT}'"  # noqa: S608 - our own name
+            self._report.exported = int(self._ask(exported)[0][0])
         except Exception as error:  # noqa: BLE001 - tables that are not there yet, a server that comes back
             return [f"not to be compared yet: {error}"]
-        expected, lines = sum_of(self._export)
-        differences = list(verified.differences)
-        for what, sums in found.items():
-            differences += [
-                f"{key}: the export says {expected.get(key)}, {what} {sums.get(key)}"
-                for key in sorted({*expected, *sums})
-                if expected.get(key) != sums.get(key)
-            ]
-        if lines != self._report.lines:
-            differences.append(f"the export has {lines} lines, ClickHouse {self._report.lines}")
+        sums, lines = sum_of_export(self._export)
+        expected = {**sums, **sum_of_bill(self._bill)}
+        differences = [
+            *verified.differences,
+            *_differing(expected, found, "its lines"),
+            *_differing(_without_source(expected), totals, "its totals"),
+        ]
+        if lines != self._report.exported:
+            differences.append(f"the export has {lines} lines, ClickHouse {self._report.exported}")
         self._report.statements = verified.statements
+        self._report.lines = verified.lines
         self._report.billed = str(sum(expected.values()))
         return differences
 
-    def _sums(self) -> dict[str, Sums]:
-        """Return billed cost by provider and service from the statements' lines, and from the totals."""
-        return {
-            "its lines": _sums_of(
-                self._ask("SELECT provider, service, sum(billed) FROM lines WHERE run = 'live' GROUP BY 1, 2")
-            ),
-            "its totals": _sums_of(
-                self._ask(
-                    "SELECT provider, service, sum(billed) FROM totals FINAL "
-                    "WHERE run = 'live' AND level = 'account_service' GROUP BY 1, 2"
-                )
-            ),
-        }
+    def _lines(self) -> Sums:
+        """Return billed cost by source, provider and service from the statements' lines."""
+        return _sums_of(
+            self._ask("SELECT source, provider, service, sum(billed) FROM lines WHERE run = 'live' GROUP BY 1, 2, 3")
+        )
+
+    def _totals(self) -> Sums:
+        """Return billed cost by provider and service from the totals, which know no source."""
+        return _sums_of(
+            self._ask(
+                "SELECT '', provider, service, sum(billed) FROM totals FINAL "
+                "WHERE run = 'live' AND level = 'account_service' GROUP BY 2, 3"
+            )
+        )
 
     def _ask(self, query: str) -> list[list[str]]:
         parameters = urlencode({"query": f"{query} FORMAT TSV", "database": "spendstream", "user": "spendstream"})
@@ -307,8 +279,23 @@ class _Drill:
             part.stop()
 
 
-def _sums_of(rows: list[list[str]]) -> Sums:
-    return {(row[0], row[1]): Decimal(row[2]) for row in rows if Decimal(row[2])}
+def _differing(expected: Sums, found: Sums, what: str) -> list[str]:
+    return [
+        f"{' '.join(key).strip()}: the source says {expected.get(key)}, {what} {found.get(key)}"
+        for key in sorted({*expected, *found})
+        if expected.get(key) != found.get(key)
+    ]
+
+
+def _without_source(sums: Sums) -> Sums:
+    added: Sums = defaultdict(Decimal)
+    for (_, provider, service), cost in sums.items():
+        added["", provider, service] += cost
+    return {key: cost for key, cost in added.items() if cost}
+
+
+def _sums_of(rows: Sequence[Sequence[str]]) -> Sums:
+    return {(row[0], row[1], row[2]): Decimal(row[3]) for row in rows if Decimal(row[3])}
 
 
 def _environment(folder: Path, bootstrap: str, clickhouse: str) -> dict[str, str]:
