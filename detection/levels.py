@@ -6,8 +6,10 @@ logarithm of the cost, where seasons and growth are sums, while the surprise is 
 − 1, so that a rise counts as the share of money that it is. All series of a bank stand in arrays: one step updates
 thousands of them at the price of a few numpy calls.
 
-An anomaly is not learnt at once: a residual pulls with at most `CLIP` standard deviations, and with nothing when it is
-far out. Nor is it refused for ever: when `confirm` periods in a row lie on the same side, their level is taken.
+An anomaly is not learnt at once: a residual pulls with at most `CLIP` standard deviations, with nothing when it is far
+out, and with nothing while an incident is open. Nor is it refused for ever: when `confirm` periods in a row lie on the
+same side, or an incident has been open for as many, their level is taken. When the cost then falls back to where it
+was, the old level is taken at once.
 
 References
 ----------
@@ -35,8 +37,8 @@ OUTSIDE = 3.0
 """Standard deviations from where a period counts towards a new level."""
 CONFIRM_DAYS = 7
 CONFIRM_HOURS = 72
-_CLIPPED_VARIANCE = 0.9594
-"""The variance of a standard normal variable held within ± `CLIP`: what the clipped squares are divided by."""
+_CLIPPED_VARIANCE = 0.9633
+"""The mean of min(z², CLIP²) of a standard normal variable that is not outside: what the squares are divided by."""
 _LEVEL_DRIFT = (1e-5, 1e-3, 3e-2)
 _SLOPE_DRIFT = (1e-9, 1e-8, 1e-7)
 _SEASON_DRIFT = (1e-7, 1e-6, 1e-5)
@@ -48,6 +50,10 @@ _LEVEL_SPREAD = 3.0
 _NOISE = 0.08
 _NOISE_WEIGHT = 4.0
 _LONGEST_GAP = 400
+_REMEMBERED_DAYS = 60
+"""How long a level that was left is remembered."""
+_NEAR = 0.35
+"""How much of a change may be missing for it to be a return."""
 _SMALL = 0.75
 """Half the width of the relative residuals, −0.5 to 1, that are taken as they are."""
 _SLIGHTEST = 0.01
@@ -117,6 +123,9 @@ class LevelBank:
         self.count: Ints = np.zeros(rows, dtype=np.int64)
         self.run: Ints = np.zeros(rows, dtype=np.int64)
         self.run_sum: Floats = np.zeros(rows)
+        self.shifted: Floats = np.zeros(rows)
+        self.shift_age: Ints = np.zeros(rows, dtype=np.int64)
+        self.unsettled: Ints = np.zeros(rows, dtype=np.int64)
 
     def __len__(self) -> int:
         return len(self.count)
@@ -163,14 +172,17 @@ class LevelBank:
         self.period = period
         self._now = None
 
-    def learn_many(self, values: Floats) -> None:
-        """Learn the costs of the period that the bank is at; NaN where a series has none.
+    def learn_many(self, values: Floats, held: Ints | None = None) -> Bools:
+        """Learn the costs of the period that the bank is at, and say where a new level was taken.
 
         Parameters
         ----------
         values
-            Currency units, one for each series. Infinities count as missing.
+            Currency units, one for each series; NaN where there is none. Infinities count as missing.
+        held
+            1 or −1 for series with an open incident, upwards or downwards: nothing is learnt but that it goes on.
         """
+        held = np.zeros(len(self), dtype=np.int64) if held is None else held
         known = np.isfinite(values)
         first = known & (self.count == 0) & (values > 0)
         if first.any():
@@ -180,13 +192,20 @@ class LevelBank:
         expected = self.expect()
         residual = np.zeros(len(self))
         residual[known] = values[known] / expected.mean[known] - 1
-        if self._follow_runs(residual / expected.sd, residual, known & ~first):
+        jump = np.log(np.maximum(1 + residual, _SLIGHTEST))
+        z = residual / expected.sd
+        taken = self._returns(jump, z, known) | self._follow_runs(z, jump, known & ~first, held)
+        if taken.any():
             self._now = None
         logs, variances, crow, _ = self._forecast(0)
-        error = np.log(expected.mean) + _logarithmic(residual) - logs
-        self._update(np.where(known, error, 0.0), variances, crow, known)
+        # the residual itself while it is small, not its logarithm: that keeps the mean unbiased where noise is wide
+        step = np.where(np.abs(residual - 0.25) < _SMALL, residual, jump)
+        error = np.log(expected.mean) + step - logs
+        learns = known & ~taken & (held == 0)
+        self._update(np.where(learns, error, 0.0), variances, crow, learns)
         self.count[known] += 1
         self._now = None
+        return taken
 
     def _forecast(self, ahead: int) -> tuple[Floats, Floats, Floats, Floats]:
         """Return logarithms, their variances, covariance × regressors, and regressors; kept for the present period."""
@@ -224,35 +243,57 @@ class LevelBank:
         # the root on both sides: rounding must leave the covariance symmetric, for half of it is saved
         half = crow * np.sqrt(weight / variance)
         self.coefficients += half * (np.sqrt(weight / variance) * np.clip(error, -CLIP * spread, CLIP * spread))
-        self.covariance -= half[:, None] * half[None, :]
+        for place, one in enumerate(half):
+            self.covariance[place] -= one * half
         square = np.minimum(z * z, CLIP**2) * known
         self.record *= np.where(known, self._forget, 1.0)
         self.record -= 0.5 * (square + np.log(variance) * known)
         self.record -= self.record.max(axis=0)
-        informed = noise / variance * known
+        # what lies outside says nothing about the noise, unless it goes on and on
+        ordinary = (np.abs(z) < OUTSIDE) | (self.unsettled > self.confirm)
+        informed = noise / variance * (known & ordinary)
         self.squares += informed * square / _CLIPPED_VARIANCE * noise
         self.seen += informed
         kept = np.minimum(1.0, self._memory / np.maximum(self.seen, 1.0))
         self.squares *= kept
         self.seen *= kept
 
-    def _follow_runs(self, z: Floats, residual: Floats, known: Bools) -> bool:
-        """Count the periods in a row on one side; take a level that is confirmed, and say whether there was one."""
-        side = np.sign(z) * (np.abs(z) > OUTSIDE)
+    def _follow_runs(self, z: Floats, jump: Floats, known: Bools, held: Ints) -> Bools:
+        """Count the periods in a row on one side; take the levels that are confirmed, and say where."""
+        outside = np.abs(z) > OUTSIDE
+        self.unsettled[known] += np.where(outside[known] & (held[known] == 0), 1, -1)
+        np.clip(self.unsettled, 0, 2 * self.confirm, out=self.unsettled)
+        side = np.where(held != 0, held, np.sign(z) * outside)
         goes_on = known & (side != 0) & (side * self.run >= 0)
         inside = known & ~goes_on
         self.run[inside] = 0
         self.run_sum[inside] = 0.0
         self.run[goes_on] += side[goes_on].astype(np.int64)
-        self.run_sum[goes_on] += _logarithmic(residual[goes_on])
-        confirmed = np.abs(self.run) >= self.confirm
-        if not confirmed.any():
-            return False
-        self.coefficients[0][:, confirmed] += self.run_sum[confirmed] / np.abs(self.run[confirmed])
-        self.covariance[0, 0][:, confirmed] += self._noise()[:, confirmed]
-        self.run[confirmed] = 0
-        self.run_sum[confirmed] = 0.0
-        return True
+        self.run_sum[goes_on] += jump[goes_on]
+        confirmed: Bools = np.abs(self.run) >= self.confirm
+        if confirmed.any():
+            self._shift(confirmed, self.run_sum / np.maximum(np.abs(self.run), 1))
+            self.covariance[0, 0][:, confirmed] += self._noise()[:, confirmed]
+        return confirmed
+
+    def _returns(self, jump: Floats, z: Floats, known: Bools) -> Bools:
+        """Take the old level again where a cost is back at it, and say where."""
+        self.shift_age += 1
+        remembered = (self.shifted != 0) & (self.shift_age <= _REMEMBERED_DAYS * self.calendar.a_day)
+        near = np.abs(jump + self.shifted) < _NEAR * np.abs(self.shifted)
+        back = known & remembered & near & (np.abs(z) > OUTSIDE)
+        if back.any():
+            self._shift(back, -self.shifted)
+            self.shifted[back] = 0.0
+        taken: Bools = back
+        return taken
+
+    def _shift(self, rows: Bools, by: Floats) -> None:
+        self.coefficients[0][:, rows] += by[rows]
+        self.shifted[rows] = by[rows]
+        self.shift_age[rows] = 0
+        self.run[rows] = 0
+        self.run_sum[rows] = 0.0
 
     def plain(self) -> dict[str, Any]:
         """Return the state as plain data: lists and numbers."""
@@ -267,6 +308,9 @@ class LevelBank:
             "count": self.count.tolist(),
             "run": self.run.tolist(),
             "run_sum": self.run_sum.tolist(),
+            "shifted": self.shifted.tolist(),
+            "shift_age": self.shift_age.tolist(),
+            "unsettled": self.unsettled.tolist(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -287,14 +331,5 @@ class LevelBank:
         self.covariance[across, above, :, :rows] = triangle
         for name in ("squares", "seen", "record"):
             getattr(self, name)[:, :rows] = state[name]
-        for name in ("count", "run", "run_sum"):
+        for name in ("count", "run", "run_sum", "shifted", "shift_age", "unsettled"):
             getattr(self, name)[:rows] = state[name]
-
-
-def _logarithmic(residual: Floats) -> Floats:
-    """Return a relative residual as the step of the logarithm: the residual itself while it is small.
-
-    Taking the residual, not log(1 + residual), keeps the mean of the cost unbiased where noise is wide.
-    """
-    logarithm: Floats = np.log(np.maximum(1 + residual, _SLIGHTEST))
-    return np.where(np.abs(residual - 0.25) < _SMALL, residual, logarithm)

@@ -14,7 +14,7 @@ A delivery that fails ends the reading with an error before its close.
 import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -123,6 +123,12 @@ class Reading:
         self.opened_at = publisher.clock.now()
         self.id = f"{to_millis(self.opened_at):x}-{uuid.uuid4().hex[:8]}"
         self.published = 0
+        #: The source's own time of its newest word, by billing period.
+        self._newest: dict[date, datetime] = {}
+        for head in publisher.heads.values():
+            if head.source_time is not None and coverage.holds(head):
+                known = self._newest.get(head.billing_period, head.source_time)
+                self._newest[head.billing_period] = max(known, head.source_time)
         self._mentioned: set[str] = set()
         self._sums: dict[str, Counter[str]] = {}
         opened = ReadingOpened(reading=self.id, opened_at=self.opened_at, **self._coverage())
@@ -142,11 +148,12 @@ class Reading:
     ) -> bool:
         """Publish a scope's statement, unless it is as published before; return whether it went out.
 
-        What is older than the newest published word of the same source never wins, whenever it is read.
+        What is older than the source's newest word about the billing period never wins, whenever it is read.
         """
         known = self._publisher.heads.get(scope.key)
-        if known is not None and self._is_old(known):
-            self.mention_unchanged(known)
+        if self._is_old(scope.billing_period):
+            if known is not None:
+                self.mention_unchanged(known)
             return False
         self._mention(scope, lines)
         content = content_hash(lines)
@@ -185,11 +192,12 @@ class Reading:
         for key, head in list(publisher.heads.items()):
             if key in self._mentioned or not self.coverage.holds(head):
                 continue
-            if self._is_old(head):
+            if self._is_old(head.billing_period):
                 self.mention_unchanged(head)
             elif head.lines:
                 self._empty(head)
         publisher.flush()
+        self._remember_time()
         publisher.faults("statements and heads acknowledged")
         totals = [
             ControlTotal(
@@ -219,8 +227,19 @@ class Reading:
         publisher.flush()
         return close
 
-    def _is_old(self, known: CostHead) -> bool:
-        return self.source_time is not None and known.source_time is not None and self.source_time < known.source_time
+    def _remember_time(self) -> None:
+        """Let each billing period have a head with the time of this reading, also where the source says the same."""
+        covered = [head for head in self._publisher.heads.values() if self.coverage.holds(head)]
+        told = {head.billing_period for head in covered if head.source_time == self.source_time}
+        for head in covered:
+            if head.billing_period not in told and not self._is_old(head.billing_period):
+                told.add(head.billing_period)
+                self._send_head(scope_of(head), replace(head, source_time=self.source_time))
+        self._publisher.flush()
+
+    def _is_old(self, period: date) -> bool:
+        """Tell whether a later word of the source about a billing period is known already."""
+        return self.source_time is not None and self.source_time < self._newest.get(period, self.source_time)
 
     def _said(self, known: CostHead | None, **said: Any) -> Said:  # noqa: ANN401 - further fields of it
         """Return what a statement of this reading says of itself: a version above the last, and above all its times."""
@@ -248,13 +267,16 @@ class Reading:
             waiting -= 1
             if not waiting:
                 publisher.faults("statement acknowledged")
-                publisher.heads[scope.key] = head
-                publisher.send(HEADS, shard, scope.key, head)
+                self._send_head(scope, head)
 
         for statement in statements:
             publisher.send(STATEMENTS, shard, f"{scope.key}#{statement.part}", statement, acknowledged)
         self.published += 1
         publisher.faults("statement sent")
+
+    def _send_head(self, scope: Scope, head: CostHead) -> None:
+        self._publisher.heads[scope.key] = head
+        self._publisher.send(HEADS, shard_of(scope.account, scope.service, self._shards), scope.key, head)
 
     def _coverage(self) -> dict[str, Any]:
         coverage: dict[str, Any] = {f.name: getattr(self.coverage, f.name) for f in fields(self.coverage)}

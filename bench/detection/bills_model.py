@@ -21,7 +21,7 @@ Rng = np.random.Generator
 PARAMETERS = Path(__file__).with_name("incidents.toml")
 _DAYS_A_MONTH = 365.25 / 12
 _FRIDAY = 4
-_HOLIDAYS = ((1, 1), (5, 1), (12, 25), (12, 26))
+HOLIDAYS = ((1, 1), (5, 1), (12, 25), (12, 26))
 """Month and day of the holidays of the simulated organisation."""
 _HOUR = np.array([5, 4, 4, 4, 5, 6, 8, 10, 12, 14, 15, 15, 14, 15, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6]) / 10
 
@@ -154,7 +154,7 @@ def _days(rng: Rng, when: list[datetime], series: int, p: dict[str, Any]) -> Flo
     rows = []
     for moment in when:
         row = week[moment.weekday()]
-        if (moment.month, moment.day) in _HOLIDAYS:
+        if (moment.month, moment.day) in HOLIDAYS:
             row = np.where(keeps_holidays, week[6], row)
         length = ((moment.replace(day=1) + timedelta(days=32)).replace(day=1) - moment.replace(day=1)).days
         row = row * np.where(prorated, _DAYS_A_MONTH / length, 1.0)
@@ -184,26 +184,29 @@ def shaped(shape: str, periods: int) -> Floats:
     return np.ones(periods)
 
 
-def add_incidents(rng: Rng, bills: Bills, kinds: list[str], *, hourly: bool = False) -> None:
+def add_incidents(rng: Rng, bills: Bills, kinds: list[str], *, hourly: bool = False, sparse: bool = False) -> None:
     """Put incidents of the named kinds with scope `series` into the bills, one in each slot of a series.
 
-    A slot, the warm-up and the space between incidents are as `incidents.toml` says; kinds and sizes take turns, so
-    that each has about as many.
+    A slot, the warm-up and the space between incidents are as `incidents.toml` says. Each kind and size has about as
+    many, in an order drawn anew for each round, so that none always follows the same other.
     """
     read = parameters()
     placing = read["placing"]
     a_day = 24 if hourly else 1
     cells = [(kind, float(size)) for kind in read["kinds"] if kind["kind"] in kinds for size in kind["sizes"]]
     periods, series = bills.mean.shape
-    slot = placing["every_days"] * a_day
+    slot = placing["sparse_every_days" if sparse else "every_days"] * a_day
     number = 0
+    order = rng.permutation(len(cells))
     for column in range(int(series * placing["clean_share"]), series):
         for begin in range(placing["warm_up_days"] * a_day, periods - slot + 1, slot):
-            kind, size = cells[number % len(cells)]
+            kind, size = cells[order[number % len(cells)]]
             last = begin + slot - placing["grace_days"] * a_day - kind["periods"]
             start = int(rng.integers(begin, max(last, begin + 1)))
             _put(bills, kind, size, column, start, number)
             number += 1
+            if number % len(cells) == 0:
+                order = rng.permutation(len(cells))
 
 
 def _put(bills: Bills, kind: dict[str, Any], size: float, column: int, start: int, group: int) -> None:

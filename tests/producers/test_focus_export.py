@@ -101,6 +101,18 @@ def test_an_older_export_never_wins_over_a_newer_one(deployment):
     assert deployment.cents() == {"Amazon SQS": 70}
 
 
+@pytest.mark.parametrize(("first", "last"), [("0.5", "0.5"), ("0.3", "0.5")])
+def test_an_export_made_between_two_never_wins_over_the_later(deployment, first, last):
+    for age, rows in (
+        (30, [{"EffectiveCost": first}]),
+        (10, [{"EffectiveCost": last}]),
+        (20, [{"EffectiveCost": "0.1"}, {"ServiceName": "S3"}]),
+    ):
+        deployment.write(rows, age_hours=age)
+        deployment.read()
+    assert deployment.cents() == {"Amazon SQS": 50}
+
+
 def test_an_older_export_takes_nothing_away_and_its_control_total_is_what_is_held(deployment):
     deployment.write([{"ServiceName": "Compute"}, {"ServiceName": "Storage"}])
     deployment.read()

@@ -1,0 +1,245 @@
+"""Scores of cost series: how surprising a period is, and whether it is an incident.
+
+A series is looked at through windows of its standardised residuals: one period for spikes, some for steps, four weeks
+for a creep, upwards and downwards. Each window's p-value is weighed, the smallest counts, and `detection.calibration`
+says what it is really worth. An incident alerts once; it stays open while its series is outside, and closes when the
+series returns or when its new level is confirmed.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.special import log_ndtr
+
+from detection.calibration import Bools, Floats, TailCalibration, needed_log_p
+from detection.levels import Expectation, Ints, LevelBank
+from detection.seasons import Calendar
+
+DAILY_WINDOWS = (1, 2, 7, 28)
+HOURLY_WINDOWS = (1, 2, 24, 72)
+"""Periods of the windows."""
+UP = (0.58, 0.10, 0.07, 0.05)
+DOWN = (0.12, 0.03, 0.03, 0.02)
+"""Each window's share of the false alerts."""
+BAND = 3.0
+"""Standard deviations of the band that is told."""
+_STILL_OUTSIDE = 2.0
+_QUIET = 2
+_REOPENS = 7
+_BOUND = 4.0
+"""Standard deviations that one period counts at most in a longer window."""
+_SCALE_PRIOR = 60.0
+_BOUNDED_SQUARE = 6.25
+_MEAN_OF_BOUNDED = 0.9594
+_TINY = 1e-12
+_LARGEST = 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What one period of each series is worth.
+
+    Attributes
+    ----------
+    expected, lower, upper
+        In currency units; the band is `BAND` standard deviations wide on each side.
+    z
+        Standardised residual of the period.
+    log_p
+        −ln of the calibrated p-value, of the most surprising window.
+    window
+        Its length in periods; negative: downwards.
+    nominal
+        −ln p before calibration.
+    passes
+        Whether it is beyond what the false-alert setting allows.
+    """
+
+    expected: Floats
+    lower: Floats
+    upper: Floats
+    z: Floats
+    log_p: Floats
+    window: Ints
+    nominal: Floats
+    passes: Bools
+
+    @property
+    def score(self) -> Floats:
+        """−log10 p."""
+        ranked: Floats = self.log_p / np.log(10)
+        return ranked
+
+
+class CostSeries:
+    """Many cost series of one organisation, scored and learnt a period at a time.
+
+    Parameters
+    ----------
+    calendar
+        Days or hours, and holidays.
+    false_alerts_a_week
+        How many the whole organisation bears.
+    tested
+        How many series are tested in all, where this object holds only some of them.
+
+    Notes
+    -----
+    `score_many` changes nothing: to score a period again gives the same. `learn_many` moves on.
+    """
+
+    def __init__(self, calendar: Calendar, false_alerts_a_week: float = 1.0, tested: int | None = None) -> None:
+        self.calendar = calendar
+        self.false_alerts_a_week = false_alerts_a_week
+        self.tested = tested
+        self.levels = LevelBank(calendar)
+        self.tails = TailCalibration(memory=400.0 * (10 if calendar.hourly else 1))
+        self.windows = HOURLY_WINDOWS if calendar.hourly else DAILY_WINDOWS
+        self.recent: Floats = np.zeros((self.windows[-1], 0))
+        self.squares: Floats = np.zeros((len(self.windows), 2, 0))
+        self.open: Ints = np.zeros(0, dtype=np.int64)
+        self.quiet: Ints = np.zeros(0, dtype=np.int64)
+
+    def __len__(self) -> int:
+        return len(self.levels)
+
+    def add(self, rows: int) -> None:
+        """Append series of which nothing is known."""
+        self.levels.add(rows)
+        self.tails.add(rows)
+        self.recent = np.hstack([self.recent, np.zeros((len(self.recent), rows))])
+        self.squares = np.concatenate([self.squares, np.zeros((len(self.windows), 2, rows))], axis=2)
+        self.open = np.append(self.open, np.zeros(rows, dtype=np.int64))
+        self.quiet = np.append(self.quiet, np.zeros(rows, dtype=np.int64))
+
+    @property
+    def needed(self) -> float:
+        """−ln p from where an alert passes."""
+        return needed_log_p(self.false_alerts_a_week, self.tested or len(self), self.calendar.a_day)
+
+    def advance(self, period: int) -> None:
+        """Go to a later period."""
+        self.levels.advance(period)
+
+    def score_many(
+        self, values: Floats, share: Floats | float = 1.0, spread: Floats | float = 0.0, ahead: int = 0
+    ) -> Scores:
+        """Score the costs of the present period, or of one `ahead` of it.
+
+        Parameters
+        ----------
+        values
+            Currency units, one for each series; NaN where there is none.
+        share, spread
+            What share of the final cost should be visible by now, and the standard deviation of that share.
+        """
+        expected = self.levels.expect(ahead)
+        mean, sd = expected.mean * share, np.sqrt(expected.sd**2 + (spread / np.maximum(share, _TINY)) ** 2)
+        known = np.isfinite(values) & (expected.df > 0)
+        z = np.where(known, (np.where(known, values, 0.0) / np.maximum(mean, _TINY) - 1) / sd, 0.0)
+        z = np.clip(z, -_LARGEST, _LARGEST)
+        nominal, window = self._surprise(z, expected)
+        log_p = np.where(known, self.tails.log_p(nominal), 0.0)
+        band = BAND * sd * mean
+        return Scores(
+            mean, np.maximum(mean - band, 0.0), mean + band, z, log_p, window, nominal, known & (log_p >= self.needed)
+        )
+
+    def learn_many(self, values: Floats, scores: Scores | None = None) -> Bools:
+        """Learn the final costs of the present period, and say in which series an incident begins.
+
+        Parameters
+        ----------
+        values
+            Currency units, one for each series; NaN where there is none.
+        scores
+            What `score_many` says of them, when it is at hand.
+        """
+        scores = scores or self.score_many(values)
+        known = np.isfinite(values)
+        begins = self._follow(scores, known)
+        ordinary = known & ((self.open == 0) | begins) & (scores.z != 0)
+        self.tails.learn(scores.nominal, ordinary)
+        self._learn_windows(scores.z, ordinary)
+        self.recent[:-1] = self.recent[1:]
+        self.recent[-1] = np.clip(scores.z, -_BOUND, _BOUND)
+        calm = (self.open == 0) & (self.quiet > 0)
+        self.recent[:, calm] = 0.0
+        taken = self.levels.learn_many(values, self.open)
+        self.quiet[taken] = _REOPENS
+        self.open[taken] = 0
+        self.recent[:, taken] = 0.0
+        return begins & ~taken
+
+    def _sums(self, z: Floats) -> Floats:
+        sums = [z]
+        for length in self.windows[1:]:
+            before = self.recent[len(self.recent) - length + 1 :].sum(axis=0)
+            sums.append((before + np.clip(z, -_BOUND, _BOUND)) / np.sqrt(length))
+        return np.array(sums)
+
+    def _surprise(self, z: Floats, expected: Expectation) -> tuple[Floats, Ints]:
+        count, squares = self.squares[:, 0], self.squares[:, 1]
+        pooled = (squares.sum(axis=1) + _SCALE_PRIOR) / (count.sum(axis=1) + _SCALE_PRIOR)
+        scale = np.sqrt((squares + _SCALE_PRIOR * pooled[:, None]) / (count + _SCALE_PRIOR))
+        sums = self._sums(z) / np.maximum(scale, 0.5)
+        best, window = np.full(len(z), -np.inf), np.zeros(len(z), dtype=np.int64)
+        for k, length in enumerate(self.windows):
+            up = sums[k] > 0
+            found = _log_tail(np.abs(sums[k]), expected.df) - np.where(up, -np.log(UP[k]), -np.log(DOWN[k]))
+            window = np.where(found > best, np.where(up, length, -length), window)
+            best = np.maximum(best, found)
+        return best, window
+
+    def _learn_windows(self, z: Floats, known: Bools) -> None:
+        sums = self._sums(z)
+        self.squares[:, 0] += known
+        self.squares[:, 1] += np.minimum(sums**2, _BOUNDED_SQUARE) / _MEAN_OF_BOUNDED * known
+        self.squares *= np.minimum(1.0, self.tails.memory / np.maximum(self.squares[:, :1], 1.0))
+
+    def _follow(self, scores: Scores, known: Bools) -> Bools:
+        """Move incidents on; `quiet` counts down after one has closed, so that its echo is no new one."""
+        side = np.sign(scores.window)
+        is_open = self.open != 0
+        outside = scores.passes | (self.open * scores.z > _STILL_OUTSIDE)
+        self.quiet[is_open & outside & known] = 0
+        self.quiet[is_open & ~outside & known] += 1
+        closes = is_open & (self.quiet >= _QUIET)
+        self.open[closes] = 0
+        self.quiet[closes] = _REOPENS
+        resting = ~is_open & (self.quiet > 0)
+        self.quiet[resting & known] -= 1
+        begins = scores.passes & ~is_open
+        self.open[begins] = side[begins]
+        echo = begins & resting
+        self.quiet[begins] = 0
+        alerts: Bools = begins & ~echo
+        return alerts
+
+    def plain(self) -> dict[str, Any]:
+        """Return the state as plain data."""
+        own = {name: getattr(self, name).tolist() for name in ("recent", "squares", "open", "quiet")}
+        return {"levels": self.levels.plain(), "tails": self.tails.plain(), **own}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take over what `plain` returned."""
+        self.levels.restore(state["levels"])
+        self.tails.restore(state["tails"])
+        rows = len(self.levels)
+        self.recent = np.array(state["recent"]).reshape(-1, rows)
+        self.squares = np.array(state["squares"]).reshape(len(self.windows), 2, rows)
+        self.open = np.array(state["open"], dtype=np.int64)
+        self.quiet = np.array(state["quiet"], dtype=np.int64)
+
+
+def _log_tail(z: Floats, df: Floats) -> Floats:
+    """Return −ln P(T > z) of Student's t, by Wallace's transformation to a normal variable.
+
+    Wallace, D., 1959. Bounds on normal approximations to Student's and the chi-square distributions. Annals of
+    Mathematical Statistics 30(4).
+    """
+    df = np.maximum(df, 1.0)
+    normal = (8 * df + 1) / (8 * df + 3) * np.sqrt(df * np.log1p(z * z / df))
+    found: Floats = -log_ndtr(-normal)
+    return found

@@ -1,0 +1,51 @@
+import numpy as np
+
+from bench.detection import bills, bills_model, bills_rivals
+
+
+def made(series=40, periods=400):
+    rng = np.random.default_rng(3)
+    found = bills_model.ordinary(rng, series, periods)
+    bills_model.add_incidents(rng, found, ["spike"], sparse=True)
+    return found
+
+
+def test_alerts_close_together_count_as_one_false_alert():
+    scores = np.zeros((40, 2))
+    scores[[3, 4, 9, 30], 0] = 1
+    scores[4, 1] = 1
+
+    assert bills.false_alerts(scores, np.full((40, 2), True), 0.5) == 3
+
+
+def test_the_fitted_threshold_bears_what_it_may():
+    scores = np.random.default_rng(1).normal(size=(500, 20))
+    allowed = np.full(scores.shape, True)
+
+    threshold = bills.fitted(scores, allowed, 5)
+
+    assert bills.false_alerts(scores, allowed, threshold) <= 5
+    assert bills.false_alerts(scores, allowed, threshold - 0.2) > 5
+
+
+def test_an_incident_and_its_grace_are_not_clean():
+    found = made()
+    one = found.incidents[0]
+
+    allowed = bills.clean(found)
+
+    assert not allowed[one.start : one.end + 10, one.series].any()
+    assert allowed[130:, 0].all()
+
+
+def test_the_oracle_finds_large_spikes_and_rules_are_causal():
+    found = made()
+    name, rule = next(iter(bills_rivals.RULES.items()))
+    scores = rule(found.values)
+    later = found.values.copy()
+    later[300:] *= 5
+
+    powers = bills.powers(found, {name: (scores, 1.0)})
+
+    assert {one.oracle for one in powers if one.size >= 8} == {1.0}
+    np.testing.assert_array_equal(rule(later)[:300], scores[:300])

@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+
+from detection.calibration import START, TailCalibration, e_value, needed_log_p
+
+
+def learnt(nominal):
+    tails = TailCalibration()
+    tails.add(nominal.shape[1])
+    for row in nominal:
+        tails.learn(row, np.full(len(row), True))
+    return tails
+
+
+def test_of_right_p_values_nothing_changes():
+    nominal = np.random.default_rng(1).exponential(size=(600, 300))
+
+    calibrated = learnt(nominal).log_p(np.full(300, 9.0))
+
+    assert np.median(calibrated) == pytest.approx(9, rel=0.06)
+
+
+def test_heavier_tails_are_seen_through():
+    nominal = np.random.default_rng(1).exponential(size=(600, 300))
+    heavy = np.where(nominal > START, START + 1.6 * (nominal - START), nominal)
+
+    calibrated = learnt(heavy).log_p(np.full(300, START + 1.6 * 5))
+
+    assert np.median(calibrated) == pytest.approx(START + 5, rel=0.1)
+
+
+def test_anomalies_in_a_tenth_of_the_series_do_not_blunt_the_others():
+    nominal = np.random.default_rng(1).exponential(size=(600, 300))
+    nominal[300:, :30] = 50.0
+
+    calibrated = learnt(nominal).log_p(np.full(300, 9.0))
+
+    assert np.median(calibrated[30:]) == pytest.approx(9, rel=0.08)
+
+
+def test_a_wild_series_is_told_from_its_calm_neighbours():
+    nominal = np.random.default_rng(1).exponential(size=(600, 100))
+    nominal[::8, 0] = 12.0
+
+    calibrated = learnt(nominal).log_p(np.full(100, 12.0))
+
+    assert calibrated[0] < np.median(calibrated) - 2
+
+
+def test_the_setting_is_a_number_of_alerts_a_week():
+    rng = np.random.default_rng(1)
+    weeks, series = 60, 500
+    p = rng.uniform(size=(weeks * 7, series))
+
+    alerts = (-np.log(p) >= needed_log_p(3.0, series, 1)).sum()
+
+    assert alerts / weeks == pytest.approx(3, rel=0.3)
+
+
+def test_e_values_have_mean_one_by_chance():
+    p = np.random.default_rng(1).uniform(size=2_000_000)
+
+    assert e_value(-np.log(p), power=0.6).mean() == pytest.approx(1, abs=0.05)

@@ -1,0 +1,139 @@
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detection.cost_series import CostSeries
+from detection.seasons import Calendar
+
+DAYS = Calendar()
+START = DAYS.index(datetime(2025, 1, 6, tzinfo=UTC))
+
+
+def ordinary(days=150, series=20, seed=1):
+    rng = np.random.default_rng(seed)
+    week = np.array([1.0] * 5 + [0.6] * 2)[np.arange(days) % 7]
+    return 100 * week[:, None] * (1 + 0.05 * rng.normal(size=(days, series)))
+
+
+def run(values, detector=None, start=START):
+    """Return the detector after `values`, its scores a period, and in which (period, series) incidents began."""
+    if detector is None:
+        detector = CostSeries(DAYS, false_alerts_a_week=0.002)
+        detector.add(values.shape[1])
+    scores, alerts = [], []
+    for n, row in enumerate(values):
+        detector.advance(start + n)
+        scores.append(detector.score_many(row))
+        alerts += [(n, int(column)) for column in np.flatnonzero(detector.learn_many(row, scores[-1]))]
+    return detector, scores, alerts
+
+
+def test_ordinary_weeks_are_quiet():
+    _, _, alerts = run(ordinary())
+
+    assert alerts == []
+
+
+def test_a_spike_alerts_at_once_and_once():
+    values = ordinary()
+    values[120, 3] *= 2
+
+    _, scores, alerts = run(values)
+
+    assert alerts == [(120, 3)]
+    assert scores[120].window[3] == 1
+    assert scores[120].upper[3] < values[120, 3]
+
+
+def test_a_step_alerts_once_until_it_is_the_new_level():
+    values = ordinary()
+    values[120:, 3] *= 1.6
+
+    _, scores, alerts = run(values)
+
+    assert alerts == [(120, 3)]
+    assert scores[140].expected[3] == pytest.approx(values[140, 3], rel=0.2)
+
+
+def test_the_end_of_an_incident_is_no_new_one():
+    values = ordinary()
+    values[110:125, 3] *= 1.6
+
+    _, _, alerts = run(values)
+
+    assert alerts == [(110, 3)]
+
+
+def test_a_small_step_is_found_by_a_longer_window():
+    values = ordinary()
+    values[120:134, 3] *= 1.15
+
+    _, scores, alerts = run(values)
+
+    assert [column for _, column in alerts] == [3]
+    assert abs(scores[alerts[0][0]].window[3]) > 1
+
+
+def test_usage_that_vanishes_alerts_downwards():
+    values = ordinary()
+    values[120:, 3] = 0
+
+    _, scores, alerts = run(values)
+
+    assert alerts[0] == (120, 3)
+    assert scores[120].window[3] < 0
+
+
+def test_a_partial_day_is_held_against_its_expected_part():
+    detector, _, _ = run(ordinary())
+    detector.advance(START + 150)
+
+    partial = detector.levels.expect().mean * 0.7
+    scores = detector.score_many(partial, share=0.7, spread=0.05)
+
+    assert not scores.passes.any()
+    assert np.abs(scores.z).max() < 0.1
+    assert (scores.upper / scores.expected > 1.2).all()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, -1e9, 0.0, 1e300])
+def test_bad_values_raise_nothing_and_end(bad):
+    values = ordinary()
+    values[100:103, 3] = bad
+
+    _, scores, alerts = run(values)
+
+    assert len([one for one in alerts if one[1] == 3]) <= 1
+    assert all(np.isfinite(one.log_p).all() for one in scores)
+    assert not scores[-1].passes.any()
+
+
+def test_a_constant_series_and_a_series_of_one_point_are_quiet():
+    values = np.full((60, 2), 7.0)
+    values[1:, 1] = np.nan
+
+    _, _, alerts = run(values)
+
+    assert alerts == []
+
+
+@settings(max_examples=4, deadline=None)
+@given(st.integers(1, 39), st.integers(0, 1000))
+def test_saved_and_restored_scored_twice_nothing_changes(cut, seed):
+    values = ordinary(40, 3, seed)
+    values[30:33, 1] *= 3
+    through, scores, alerts = run(values)
+    first, _, before = run(values[:cut])
+    second = CostSeries(DAYS, false_alerts_a_week=0.002)
+    second.restore(first.plain())
+    second.advance(START + cut)
+    second.score_many(values[cut])
+
+    second, rest, after = run(values[cut:], second, START + cut)
+
+    assert second.plain() == through.plain()
+    assert [*before, *((n + cut, column) for n, column in after)] == alerts
+    np.testing.assert_array_equal(rest[-1].log_p, scores[-1].log_p)
