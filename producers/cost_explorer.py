@@ -12,13 +12,14 @@ Views by tag and cost category (`cost_explorer_views`) and controls (`cost_explo
 """
 
 import time
+from collections.abc import Iterable
 from datetime import date
 
 from processors.series import ChargeKind
 from producers.budget import BudgetExceededError, Purpose
 from producers.cost_explorer_access import Access
 from producers.cost_explorer_detail import Detail, DetailReader, reconciled
-from producers.cost_explorer_plan import Change, with_seniority
+from producers.cost_explorer_plan import Change
 from producers.cost_explorer_query import USAGE_API
 from producers.cost_explorer_totals import Key, Total, ask_totals, closed_and_final, estimated_since, window
 from producers.publisher import Coverage, Publisher, Reading
@@ -84,6 +85,7 @@ class CostExplorer:
     def _changes(self, reading: Reading, totals: dict[Key, Total]) -> dict[Key, Change]:
         """Return the scopes that are not as published last; mention the others."""
         changes = {}
+        waiting = waiting_since(head for head in self._publisher.heads.values() if reading.coverage.is_of(head))
         for key, total in totals.items():
             head = self._publisher.heads.get(self._scope(key, total).key)
             if head is not None and not head.lines:
@@ -92,10 +94,9 @@ class CostExplorer:
                 reading.mention_unchanged(head)
                 continue
             known = 0 if head is None else int(head.effective.scaleb(18))
-            waiting = None if head is None else _waiting_since(head)
             day, account, service = key
-            changes[key] = Change(account, service, day, abs(total.effective - known), waiting)
-        return with_seniority(changes)
+            changes[key] = Change(account, service, day, abs(total.effective - known), waiting.get((account, service)))
+        return changes
 
     def _scope(self, key: Key, total: Total) -> Scope:
         day, account, service = key
@@ -119,6 +120,19 @@ class CostExplorer:
         return len(usage) + len(other)
 
 
-def _waiting_since(head: CostHead) -> int | None:
-    """Return since when (ms since 1970) a scope waits for its detail; None when it does not."""
-    return int(head.fingerprint.removeprefix(_WAITS)) if head.fingerprint.startswith(_WAITS) else None
+def waiting_since(heads: Iterable[CostHead]) -> dict[tuple[str, str], int]:
+    """Return since when (ms since 1970) the service of an account waits for detail, of those that do.
+
+    That is the first time that a scope of it was published without detail after the last that had its detail: what left
+    the window unserved still counts, until its service has had a turn.
+    """
+    served: dict[tuple[str, str], int] = {}
+    marks: dict[tuple[str, str], list[int]] = {}
+    for head in heads:
+        whose = (head.account, head.service)
+        if head.fingerprint.startswith(_WAITS):
+            marks.setdefault(whose, []).append(int(head.fingerprint.removeprefix(_WAITS)))
+        elif head.lines:
+            served[whose] = max(head.version, served.get(whose, head.version))
+    later = {whose: [at for at in found if at > served.get(whose, -1)] for whose, found in marks.items()}
+    return {whose: min(found) for whose, found in later.items() if found}

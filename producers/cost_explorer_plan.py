@@ -16,18 +16,16 @@ for detail serves one that was passed over: nobody waits for ever.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
-from typing import TypeVar
-
-Key = TypeVar("Key")
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """A scope whose total is another than the one published last, and by how much (10⁻¹⁸, never negative).
 
-    `waiting_since` is when (ms since 1970) it was first published without its detail; None: it does not wait.
+    `waiting_since` is since when (ms since 1970) its account's service was published without detail; None: it does not
+    wait.
     """
 
     account: str
@@ -65,22 +63,6 @@ class DetailPlan:
     def waiting_since(self) -> int | None:
         """Since when the scope that waits longest does; None when none waits."""
         return min((c.waiting_since for c in self.scopes if c.waiting_since is not None), default=None)
-
-
-def with_seniority(changes: Mapping[Key, Change]) -> dict[Key, Change]:
-    """Return the changes, each waiting as long as the one of its account and service that waits longest.
-
-    Days leave the window that is read, and what waits must not lose its place with them.
-    """
-    longest: dict[tuple[str, str], int] = {}
-    for change in changes.values():
-        if change.waiting_since is not None:
-            whose = (change.account, change.service)
-            longest[whose] = min(change.waiting_since, longest.get(whose, change.waiting_since))
-    return {
-        key: replace(change, waiting_since=longest.get((change.account, change.service)))
-        for key, change in changes.items()
-    }
 
 
 def plan_detail(changes: Iterable[Change], regions: Mapping[str, Iterable[str]]) -> list[DetailPlan]:

@@ -46,11 +46,19 @@ class Coverage:
     billing_periods: tuple[date, ...] = ()
     view: str | None = None
 
+    def is_of(self, head: CostHead) -> bool:
+        """Tell whether a scope is of the same book and view, on whatever day."""
+        return (head.source, head.provider, head.billing_account, head.view) == (
+            self.source,
+            self.provider,
+            self.billing_account,
+            self.view,
+        )
+
     def holds(self, head: CostHead) -> bool:
         """Tell whether a scope lies within it."""
         return (
-            (head.source, head.provider, head.billing_account, head.view)
-            == (self.source, self.provider, self.billing_account, self.view)
+            self.is_of(head)
             and self.first_day <= head.day <= self.last_day
             and (not self.billing_periods or head.billing_period in self.billing_periods)
         )

@@ -559,9 +559,9 @@ class SourceControl:
     control: Literal["month", "year", "forecast"]
     """What it is."""
     first_day: date
-    """First day."""
+    """First day of the month or year; of a forecast the day on which it begins."""
     last_day: date
-    """Last day, inclusive."""
+    """Last day, inclusive; of a month or year that is under way its end."""
     currency: str
     """ISO 4217."""
     billed: Decimal | None = None
@@ -569,9 +569,9 @@ class SourceControl:
     effective: Decimal | None = None
     """Effective cost."""
     lower: Decimal | None = None
-    """Lower end of a forecast."""
+    """Lower end of a forecast of the effective cost."""
     upper: Decimal | None = None
-    """Upper end of a forecast."""
+    """Upper end of a forecast of the effective cost."""
     estimated: bool
     """The source says that this may still change."""
     read_at: datetime

@@ -6,6 +6,7 @@ from producers.backfill import Backfill, months_before
 from producers.polling_cost import Size, estimate, runs_a_month
 from producers.publisher import Publisher
 from producers.runner import Shared
+from schemas.events import CostStatement
 from spendstream.money import to_units
 from spendstream.settings import load
 from tests.producers.test_cost_explorer import Deployment, deployed
@@ -26,6 +27,17 @@ def test_months_are_read_whole_and_oldest_first(deployed):
     work.run(work.plan(2), lambda month, _: read.append(month))
     assert read == [date(2026, 1, 1), date(2026, 2, 1)]
     assert deployment.published() == deployment.truth(date(2026, 1, 1), date(2026, 2, 28))
+
+
+def test_views_are_read_back_as_well(deployed):
+    deployment = deployed(budget={"usd_per_day": "50"}, cost_explorer={"view_tags": ["team"]})
+    shared = Shared(deployment.settings, deployment.clock)
+    _, view = shared.bills(lambda: None)
+    work = Backfill(view, shared.runs, deployment.clock)  # type: ignore[arg-type]
+    work.run(work.plan(1), lambda *_: None)
+    units = sum(sum(event.billed) for event in deployment.events() if isinstance(event, CostStatement))
+    assert units == sum(deployment.truth(date(2026, 2, 1), date(2026, 2, 28)).values())
+    assert work.plan(1).months == ()
 
 
 def test_a_second_run_goes_on_where_the_first_was_cut_off(deployed):

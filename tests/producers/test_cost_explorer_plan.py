@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producers.cost_explorer_plan import Change, plan_detail, with_seniority
+from producers.cost_explorer_plan import Change, plan_detail
 
 DAY = date(2026, 3, 9)
 CHANGES = st.lists(
@@ -62,19 +62,6 @@ def test_whoever_waited_longest_has_the_first_turn_and_the_largest_change_the_se
         Change("a", "middling", DAY, 50, waiting_since=30),
     ]
     assert [plan.service for plan in plan_detail(changes, {})] == ["waits longer", "large", "middling", "waits"]
-
-
-def test_a_new_day_waits_as_long_as_the_days_before_it():
-    changes = {
-        "old": Change("a", "EC2", DAY - timedelta(days=9), 1, waiting_since=10),
-        "new": Change("a", "EC2", DAY, 1),
-        "other": Change("b", "EC2", DAY, 1),
-    }
-    assert {key: change.waiting_since for key, change in with_seniority(changes).items()} == {
-        "old": 10,
-        "new": 10,
-        "other": None,
-    }
 
 
 def test_accounts_of_one_service_stand_for_themselves():
