@@ -130,6 +130,12 @@ class LevelBank:
     def __len__(self) -> int:
         return len(self.count)
 
+    @property
+    def level_drift(self) -> Floats:
+        """What a period adds to the variance of the level, as a share of the noise's: models × 1."""
+        drift: Floats = self._drift[0]
+        return drift
+
     def add(self, rows: int) -> None:
         """Append `rows` series of which nothing is known."""
         old = self.plain()
@@ -142,7 +148,7 @@ class LevelBank:
     def expect(self, ahead: int = 0) -> Expectation:
         """Return what is expected of the period that `advance` went to, or of one `ahead` of it."""
         logs, variances, _, _ = self._forecast(ahead)
-        share = self._shares()
+        share = self.shares()
         log = (share * logs).sum(axis=0)
         variance = (share * (variances + (logs - log) ** 2)).sum(axis=0)
         mean = np.exp(log)
@@ -162,7 +168,7 @@ class LevelBank:
         if self.period is not None and period < self.period:
             raise ValueError(f"period {period} lies before {self.period}; a bank goes forward only")
         steps = 0 if self.period is None else min(period - self.period, _LONGEST_GAP * self.calendar.a_day)
-        noise = self._noise()
+        noise = self.noise()
         diagonal = np.arange(self._size)
         for _ in range(steps):
             self.coefficients[0] += self.coefficients[1]
@@ -214,7 +220,7 @@ class LevelBank:
         if ahead == 0 and self._now is not None:
             return self._now
         row = np.concatenate([[1.0, float(ahead)], self.calendar.row(self.period + ahead)])
-        noise = self._noise()
+        noise = self.noise()
         # einsum adds in one order for any number of series: a series' figures do not depend on its neighbours
         logs = np.einsum("i,imn->mn", row, self.coefficients)
         crow = np.einsum("i,ijmn->jmn", row, self.covariance)
@@ -224,12 +230,14 @@ class LevelBank:
             self._now = found
         return found
 
-    def _noise(self) -> Floats:
+    def noise(self) -> Floats:
+        """Return the variance of a period's noise, as a share squared: models × series."""
         weight = _NOISE_WEIGHT / (1 + self.seen / 4) ** 2
         noise: Floats = (self.squares + weight * _NOISE**2) / (self.seen + weight)
         return noise
 
-    def _shares(self) -> Floats:
+    def shares(self) -> Floats:
+        """Return how much each model is believed: models × series, adding up to 1."""
         share = np.exp(self.record)
         total: Floats = share / share.sum(axis=0)
         return total
@@ -237,7 +245,7 @@ class LevelBank:
     def _update(self, error: Floats, variance: Floats, crow: Floats, known: Bools) -> None:
         spread = np.sqrt(variance)
         z = error / spread
-        noise = self._noise()
+        noise = self.noise()
         # far out, nothing is learnt, and the uncertainty stays as well
         weight = np.clip((FAR + 2 - np.abs(z)) / 2, 0.0, 1.0) * known
         # the root on both sides: rounding must leave the covariance symmetric, for half of it is saved
@@ -273,7 +281,7 @@ class LevelBank:
         confirmed: Bools = np.abs(self.run) >= self.confirm
         if confirmed.any():
             self._shift(confirmed, self.run_sum / np.maximum(np.abs(self.run), 1))
-            self.covariance[0, 0][:, confirmed] += self._noise()[:, confirmed]
+            self.covariance[0, 0][:, confirmed] += self.noise()[:, confirmed]
         return confirmed
 
     def _returns(self, jump: Floats, z: Floats, known: Bools) -> Bools:
