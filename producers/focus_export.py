@@ -33,6 +33,8 @@ from spendstream.settings import FocusExport as Options
 
 _BUCKETS = 128
 _SIGN_OF_LIFE = 10_000
+_PARQUET_ROWS = 1_000
+_PARQUET_BUFFER_BYTES = 1024 * 1024
 _ENDINGS = (".csv", ".csv.gz", ".parquet")
 _Book = tuple[str, str]
 
@@ -203,10 +205,11 @@ def _from_s3(place: str, folder: Path) -> tuple[list[tuple[Path, str]], datetime
 def _rows(path: Path, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the rows of a file with their line, the header being line 1."""
     if name.endswith(".parquet"):
-        file = pq.ParquetFile(path)
+        # Read by pages rather than by row groups ahead: a row group may hold a million rows.
+        file = pq.ParquetFile(path, buffer_size=_PARQUET_BUFFER_BYTES, pre_buffer=False)
         _check_columns(file.schema_arrow.names, name)
         number = 1
-        for batch in file.iter_batches(10_000):
+        for batch in file.iter_batches(_PARQUET_ROWS, use_threads=False):
             for row in batch.to_pylist():
                 number += 1
                 yield number, row
