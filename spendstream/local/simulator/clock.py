@@ -52,3 +52,7 @@ class SimulatedClock:
     def advance(self, by: timedelta) -> None:
         """Go forward by `by`."""
         self.set(self.now() + by)
+
+    def real(self, simulated: timedelta) -> timedelta:
+        """Return how long a simulated span takes on the wall; where simulated time stands still, as long."""
+        return simulated / self._speed if self._speed else simulated

@@ -203,11 +203,12 @@ class Organisation:
         self._remember()
 
     def _remember(self) -> None:
+        self._used = lru_cache(maxsize=400)(self._usage_of)
         self.final = lru_cache(maxsize=100)(self._final)
-        self._plain = lru_cache(maxsize=200)(self._plain_day)
-        self._plain_sum = lru_cache(maxsize=4000)(self._sum_of_plain)
-        self._full = lru_cache(maxsize=100)(self._full_day)
-        self._full_sum = lru_cache(maxsize=4000)(self._sum_of_full)
+        self._plain = lru_cache(maxsize=64)(self._plain_day)
+        self._plain_sum = lru_cache(maxsize=1500)(self._sum_of_plain)
+        self._full = lru_cache(maxsize=16)(self._full_day)
+        self._full_sum = lru_cache(maxsize=200)(self._sum_of_full)
 
     def without(self, incident: Incident) -> "Organisation":
         """Return the same organisation, with the same series, in which an incident does not happen."""
@@ -294,6 +295,9 @@ class Organisation:
 
     def used(self, day: date) -> Ints:
         """Return the whole usage of each series of usage in each hour of a day, in 10⁻⁴ units, whoever pays for it."""
+        return self._used(day)
+
+    def _usage_of(self, day: date) -> Ints:
         rows = len(self._mean)
         key = hashed(self.seed, "noise", day.toordinal())
         draws = np.random.Generator(np.random.Philox(key=key)).random((rows, 25, 2)).sum(axis=2) - 1.0

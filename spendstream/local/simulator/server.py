@@ -1,21 +1,28 @@
-"""The simulated AWS on one port: AWS by `X-Amz-Target`, the simulator's own addresses under `/_simulator/`."""
+"""The simulated AWS on one port: AWS's own protocols at `/`, the simulator's own addresses under `/_simulator/`."""
 
-import json
 import threading
+import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from decimal import Decimal
+from http.server import ThreadingHTTPServer
 from types import TracebackType
 from typing import Self
 
+from spendstream.local.simulator import wire
 from spendstream.local.simulator.clock import SimulatedClock, aware
+from spendstream.local.simulator.cloudwatch import CloudWatch
 from spendstream.local.simulator.cost_explorer import CostExplorer
-from spendstream.local.simulator.expression import AwsError, Call, Json
+from spendstream.local.simulator.expression import AwsError, Call, Json, refused
+from spendstream.local.simulator.faults import Fault, Faults
+from spendstream.local.simulator.http_handler import Dropped, handler_for
+from spendstream.local.simulator.identity import Caller, Identities, call_of
 from spendstream.local.simulator.organisation import Organisation
 from spendstream.local.simulator.truth import document
 
-_CENTS_A_PAGE = 1
+_PAGE_COST = Decimal("0.01")
+_METRIC_COST = Decimal("0.00001")
 
 
 class SimulatedAWS:
@@ -24,7 +31,7 @@ class SimulatedAWS:
     Parameters
     ----------
     model
-        The organisation whose bill is told.
+        The organisation whose bill is told, or several with payers of their own.
     clock
         Simulated time.
     port
@@ -33,26 +40,56 @@ class SimulatedAWS:
         Rows (a group in a period) on a page of Cost Explorer.
     hourly
         Whether the accounts have opted in to hours in Cost Explorer.
+    keys
+        Account of each access key id; None: any key is one of the first payer.
+    denied
+        IAM actions that nobody may do.
+    external_ids
+        External id that a role (ARN) is assumed with.
+    throttled
+        Share of requests that are throttled, 0 to below 1.
     """
 
     def __init__(
-        self, model: Organisation, clock: SimulatedClock, *, port: int = 0, page_size: int = 1000, hourly: bool = True
+        self,
+        model: Organisation | Sequence[Organisation],
+        clock: SimulatedClock,
+        *,
+        port: int = 0,
+        page_size: int = 1000,
+        hourly: bool = True,
+        keys: Mapping[str, str] | None = None,
+        denied: Iterable[str] = (),
+        external_ids: Mapping[str, str] | None = None,
+        throttled: float = 0.0,
     ) -> None:
         if page_size < 1:
             raise ValueError(f"the page size must be at least 1; got {page_size}")
-        self.model = model
+        self.models = (model,) if isinstance(model, Organisation) else tuple(model)
         self.clock = clock
         self._lock = threading.Lock()
         self._answered: Counter[str] = Counter()
         self._charged: Counter[str] = Counter()
-        self._faults: list[Json] = []
-        explorer = CostExplorer([model], page_size, hourly=hourly)
-        self._operations: dict[str, Callable[[Call], Json]] = {
-            f"AWSInsightsIndexService.{name}": operation for name, operation in explorer.operations.items()
+        self._dollars = Decimal("0.00")
+        self._faults = Faults(throttled)
+        accounts = [account for one in self.models for account in (one.payer, *one.accounts)]
+        self.identities = Identities(clock, accounts, keys, denied, external_ids)
+        services = {
+            "ce": CostExplorer(self.models, page_size, hourly=hourly).operations,
+            "cloudwatch": CloudWatch(self.models).operations,
         }
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler_for(self))
+        self._operations: dict[str, Callable[[Call], Json]] = {
+            f"{service}:{name}": operation for service, found in services.items() for name, operation in found.items()
+        }
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), handler_for(self.answer, self.control))
+        self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, name="simulated-aws", daemon=True)
         self._thread.start()
+
+    @property
+    def model(self) -> Organisation:
+        """The organisation, or the first of several."""
+        return self.models[0]
 
     @property
     def url(self) -> str:
@@ -73,47 +110,76 @@ class SimulatedAWS:
         self._server.server_close()
         self._thread.join()
 
-    def answer(self, target: str, request: Json) -> Json:
-        """Return AWS's answer to an operation, or raise `AwsError`. Failed calls are counted and free, as at AWS."""
-        operation = self._operations.get(target)
-        name = target.partition(".")[2] or target
+    def answer(self, headers: Mapping[str, str], body: bytes) -> wire.Reply:
+        """Return AWS's answer. Failed calls are counted and free, as at AWS.
+
+        Raises
+        ------
+        Dropped
+            When a fault drops the connection.
+        """
+        service = ""
+        try:
+            signed = headers.get("Authorization") or ""
+            service = wire.signed_service(headers)
+            asked = wire.read(headers, body, service)
+            service = asked.service
+            return self._answer(asked, signed, headers.get("X-Amz-Security-Token") or "")
+        except AwsError as error:
+            return wire.refused(service, error)
+
+    def _answer(self, asked: wire.Asked, signed: str, token: str) -> wire.Reply:
         with self._lock:
-            self._answered[name] += 1
-            fault = self._faults[0] if self._faults else None
-            if fault:
-                fault["count"] -= 1
-                self._faults = [f for f in self._faults if f["count"] > 0]
+            self._answered[asked.operation] += 1
+        fault = self._faults.take(asked.operation)
         if fault:
-            raise AwsError(str(fault["code"]), str(fault.get("message", "Injected by the simulator")))
+            _suffer(fault)
+        caller = self.identities.caller(signed, token)
+        self.identities.allow(asked.action, caller)
+        reply = wire.answered(asked, self._done(asked, caller))
+        cost = _price(asked)
+        if cost:
+            with self._lock:
+                self._charged[asked.operation] += 1
+                self._dollars += cost
+        if fault and fault.truncate:
+            raise Dropped(reply.body[: len(reply.body) // 2], len(reply.body))
+        return reply
+
+    def _done(self, asked: wire.Asked, caller: Caller) -> Json:
+        own = self.identities.operations.get(asked.action)
+        if own is not None:
+            return own(asked.request, caller)
+        operation = self._operations.get(asked.action)
         if operation is None:
-            raise AwsError("UnknownOperationException", f"the simulator does not answer {target!r}")
-        result = operation(Call(request, self.clock.now(), self.model.payer))
-        with self._lock:
-            self._charged[name] += 1
-        return result
+            raise AwsError("UnknownOperationException", f"the simulator does not answer {asked.action!r}")
+        return operation(call_of(asked.request, self.clock.now(), caller))
 
     def control(self, path: str, body: Json | None) -> Json:
-        """Answer the simulator's own addresses: `clock`, `requests`, `faults` and `truth`; `body` is None for a GET."""
-        if path == "/_simulator/clock":
+        """Answer the simulator's own addresses; `body` is None for a GET.
+
+        `clock` (read or move), `requests` (how many, and what AWS would have charged), `truth` (see `truth.document`),
+        `faults` (see `faults.Fault`), `denied` (read or set the actions that are refused).
+        """
+        name = path.removeprefix("/_simulator/")
+        if name == "clock":
             if body is not None:
                 self._move(body)
             return {"now": self.clock.now().isoformat()}
-        if path == "/_simulator/truth":
-            return document(self.model, self.clock.now())
-        if path == "/_simulator/requests":
+        if name == "truth" and body is None:
+            now = self.clock.now()
+            told = [document(model, now) for model in self.models]
+            return told[0] | {"incidents": [one for some in told for one in some["incidents"]]}
+        if name == "requests" and body is None:
             with self._lock:
-                cents = _CENTS_A_PAGE * sum(self._charged.values())
-                return {
-                    "requests": dict(self._answered), "charged": dict(self._charged),
-                    "dollars": f"{cents // 100}.{cents % 100:02d}",
-                }  # fmt: skip
-        if path == "/_simulator/faults" and body is not None:
-            count = body.get("count", 1)
-            if not isinstance(body.get("code"), str) or not isinstance(count, int) or count < 1:
-                raise AwsError("ValidationException", 'give {"code": "ThrottlingException", "count": 1 or more}')
-            with self._lock:
-                self._faults.append({**body, "count": count})
-                return {"waiting": len(self._faults)}
+                counts = {"requests": dict(self._answered), "charged": dict(self._charged)}
+                return counts | {"dollars": f"{self._dollars:f}"}
+        if name == "faults" and body is not None:
+            return self._faults.add(body)
+        if name == "denied":
+            if body is not None:
+                self.identities.denied = frozenset(str(action) for action in body.get("actions") or ())
+            return {"actions": sorted(self.identities.denied)}
         raise AwsError("NotFound", f"the simulator has nothing at {path}", 404)
 
     def _move(self, body: Json) -> None:
@@ -124,44 +190,22 @@ class SimulatedAWS:
                 self.clock.advance(timedelta(seconds=float(body["advance_seconds"])))
         except (KeyError, TypeError, ValueError) as error:
             hint = 'give {"now": "2026-03-01T00:00:00Z"} or {"advance_seconds": 3600}'
-            raise AwsError("ValidationException", f"{hint}: {error}") from None
+            raise refused(f"{hint}: {error}") from None
 
 
-def _handler_for(aws: SimulatedAWS) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+def _suffer(fault: Fault) -> None:
+    if fault.delay_seconds:
+        time.sleep(fault.delay_seconds)
+    if fault.drop:
+        raise Dropped(b"", 0)
+    if fault.code:
+        raise AwsError(fault.code, fault.message)
 
-        def do_GET(self) -> None:
-            self._reply(lambda: aws.control(self.path, None))
 
-        def do_POST(self) -> None:
-            raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            self._reply(lambda: self._dispatch(raw))
-
-        def _dispatch(self, raw: bytes) -> Json:
-            try:
-                body = json.loads(raw or b"{}")
-            except ValueError:
-                raise AwsError("SerializationException", "the body is not JSON") from None
-            if not isinstance(body, dict):
-                raise AwsError("SerializationException", "the body is not a JSON object")
-            if self.path.startswith("/_simulator/"):
-                return aws.control(self.path, body)
-            return aws.answer(self.headers.get("X-Amz-Target") or "", body)
-
-        def _reply(self, work: Callable[[], Json]) -> None:
-            try:
-                status, body = 200, work()
-            except AwsError as error:
-                status, body = error.status, {"__type": error.code, "message": error.message}
-            raw = json.dumps(body).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/x-amz-json-1.1")
-            self.send_header("Content-Length", str(len(raw)))
-            self.end_headers()
-            self.wfile.write(raw)
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            """Keep quiet: requests are counted at `/_simulator/requests`."""
-
-    return Handler
+def _price(asked: wire.Asked) -> Decimal:
+    """Return what AWS charges for an answer, in dollars."""
+    if asked.service == "ce":
+        return _PAGE_COST
+    if asked.action == "cloudwatch:GetMetricData":
+        return _METRIC_COST * len(asked.request.get("MetricDataQueries") or ())
+    return _METRIC_COST if asked.action == "cloudwatch:ListMetrics" else Decimal(0)

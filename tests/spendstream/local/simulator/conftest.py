@@ -36,10 +36,27 @@ def connect(aws: SimulatedAWS) -> Callable[..., Any]:
             **more,
         }
         client = boto3.client(service, **chosen)  # type: ignore[call-overload]
-        client.meta.events.register("after-call", _fits)
+        client.meta.events.register("after-call", fits)
         return client
 
     return make
+
+
+@pytest.fixture
+def assumed(aws, connect):
+    """Return a function that assumes the role `billing` of an account, and returns its keys for `connect`."""
+
+    def assume(account: str, of: SimulatedAWS | None = None) -> dict[str, str]:
+        sts = connect("sts", endpoint_url=(of or aws).url)
+        role = f"arn:aws:iam::{account}:role/billing"
+        found = sts.assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
+        return {
+            "aws_access_key_id": found["AccessKeyId"],
+            "aws_secret_access_key": found["SecretAccessKey"],
+            "aws_session_token": found["SessionToken"],
+        }
+
+    return assume
 
 
 @pytest.fixture
@@ -47,7 +64,7 @@ def explorer(connect):
     return connect("ce")
 
 
-def _fits(http_response: Any, parsed: dict[str, Any], model: Any, **_: object) -> None:
+def fits(http_response: Any, parsed: dict[str, Any], model: Any, **_: object) -> None:
     """Refuse an answer that misses what AWS always gives, or has another type."""
     if http_response.status_code < 300 and model.output_shape is not None:
         answer = {name: value for name, value in parsed.items() if name != "ResponseMetadata"}
