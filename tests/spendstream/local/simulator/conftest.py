@@ -26,7 +26,7 @@ def aws() -> Iterator[SimulatedAWS]:
 def connect(aws: SimulatedAWS) -> Callable[..., Any]:
     """Make a boto3 client, ordinary but for not trying twice, of a service; more keywords go to boto3."""
 
-    def make(service: str, **more: Any) -> Any:
+    def make(service: str, *, checked: bool = True, **more: Any) -> Any:
         keys = {"aws_access_key_id": "simulated", "aws_secret_access_key": "simulated"}
         chosen = {
             "endpoint_url": aws.url,
@@ -36,7 +36,8 @@ def connect(aws: SimulatedAWS) -> Callable[..., Any]:
             **more,
         }
         client = boto3.client(service, **chosen)  # type: ignore[call-overload]
-        client.meta.events.register("after-call", fits)
+        if checked:
+            client.meta.events.register("after-call", _fits)
         return client
 
     return make
@@ -64,7 +65,7 @@ def explorer(connect):
     return connect("ce")
 
 
-def fits(http_response: Any, parsed: dict[str, Any], model: Any, **_: object) -> None:
+def _fits(http_response: Any, parsed: dict[str, Any], model: Any, **_: object) -> None:
     """Refuse an answer that misses what AWS always gives, or has another type."""
     if http_response.status_code < 300 and model.output_shape is not None:
         answer = {name: value for name, value in parsed.items() if name != "ResponseMetadata"}

@@ -12,7 +12,7 @@ def ask(explorer: Any, *groups: str, operation: str = "get_cost_and_usage", **mo
     request: dict[str, Any] = {
         "TimePeriod": FORTNIGHT,
         "Granularity": "DAILY",
-        "Metrics": [*COSTS, "UsageQuantity"],
+        "Metrics": [*COSTS, "UsageQuantity", "NormalizedUsageAmount"],
         "GroupBy": [_group(name) for name in groups],
         **more,
     }

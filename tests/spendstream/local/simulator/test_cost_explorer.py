@@ -15,14 +15,17 @@ RESOURCES = "get_cost_and_usage_with_resources"
 FOURTEENTH: dict[str, Any] = {"TimePeriod": {"Start": "2026-03-14", "End": "2026-03-15"}}
 
 
-@pytest.mark.parametrize("metric", [*COSTS, "UsageQuantity"])
-def test_detail_adds_up_to_the_total_over_all_pages(explorer, metric):
-    whole = total(ask(explorer), metric)
-    assert whole > 0
-    assert total(ask(explorer, "LINKED_ACCOUNT", "SERVICE"), metric) == whole
-    assert total(ask(explorer, "USAGE_TYPE", "REGION"), metric) == whole
-    assert total(ask(explorer, "tag:team", "category:Unit"), metric) == whole
-    assert total(ask(explorer, Granularity="MONTHLY"), metric) == whole
+def test_detail_adds_up_to_the_total_over_all_pages(explorer):
+    def totals(*groups: str, **more: Any) -> dict[str, Decimal]:
+        results = ask(explorer, *groups, **more)
+        return {metric: total(results, metric) for metric in (*COSTS, "UsageQuantity", "NormalizedUsageAmount")}
+
+    whole = totals()
+    assert all(amount > 0 for amount in whole.values())
+    assert totals("LINKED_ACCOUNT", "SERVICE") == whole
+    assert totals("USAGE_TYPE", "REGION") == whole
+    assert totals("tag:team", "category:Unit") == whole
+    assert totals(Granularity="MONTHLY") == whole
 
 
 def test_hours_add_up_to_their_days(explorer):

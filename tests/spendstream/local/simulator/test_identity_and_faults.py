@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 from spendstream.doctor_aws import check_aws
 from spendstream.local.simulator import Organisation, SimulatedAWS, SimulatedClock
 from spendstream.settings import load
-from tests.spendstream.local.simulator.conftest import NOW, fits, get, post
+from tests.spendstream.local.simulator.conftest import NOW, get, post
 from tests.spendstream.local.simulator.questions import FORTNIGHT, ask, by_key, total
 
 ACCOUNT = "100000000001"
@@ -126,10 +126,10 @@ def test_doctor_finds_what_is_allowed_and_what_is_not(aws, monkeypatch):
         cost_explorer={"enabled": True},
         cloudwatch={"enabled": True, "regions": ["eu-central-1"]},
     )
-    assert [finding for finding in check_aws(settings) if not finding.ok] == []
     post(aws, "denied", {"actions": ["ce:GetCostAndUsage"]})
-    wrong = [finding for finding in check_aws(settings) if not finding.ok]
-    assert ["implicitDeny" in finding.detail for finding in wrong] == [True]
+    findings = list(check_aws(settings))
+    assert ["implicitDeny" in finding.detail for finding in findings if not finding.ok] == [True]
+    assert len([finding for finding in findings if finding.ok]) > 3
     assert get(aws, "requests")["dollars"] == "0.00"
 
 
@@ -147,9 +147,9 @@ def test_a_connection_breaks_before_an_answer(explorer, aws):
     assert explorer.get_tags(TimePeriod=FORTNIGHT)["Tags"]
 
 
-def test_an_answer_that_is_cut_short_lacks_what_boto3_cannot_read(explorer, aws):
+def test_an_answer_that_is_cut_short_lacks_what_boto3_cannot_read(connect, aws):
     # boto3 takes it for an answer without members: who asks has to see that they are missing.
-    explorer.meta.events.unregister("after-call", fits)
+    explorer = connect("ce", checked=False)
     post(aws, "faults", {"truncate": True})
     assert "Tags" not in explorer.get_tags(TimePeriod=FORTNIGHT)
     assert explorer.get_tags(TimePeriod=FORTNIGHT)["Tags"]

@@ -3,12 +3,14 @@
 import json
 import subprocess
 import sys
+import urllib.request
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
 from spendstream.local.simulator import Incident, Organisation, Scope, SimulatedAWS, SimulatedClock
+from spendstream.local.simulator.__main__ import main
 from spendstream.local.simulator.incidents import KINDS, IncidentError, load_incidents
 from spendstream.local.simulator.making import make_incidents
 from spendstream.local.simulator.truth import document, truth
@@ -159,15 +161,40 @@ def test_the_truth_is_told_over_http():
     assert told["incidents"][0]["parts"][0]["usage_type"] == "BoxUsage:m7g.large"
 
 
-def test_the_program_writes_the_bill_and_refuses_what_is_wrong():
-    command = [sys.executable, "-m", "spendstream.local.simulator", "bill", "--seed", "5", "--accounts", "2"]
-    days = ["--regions", "2", "--from", "2026-03-05", "--to", "2026-03-05"]
-    done = subprocess.run([*command, *days, "--at", "2026-06-01T00:00:00Z"], capture_output=True, text=True, check=True)
-    head, *lines = done.stdout.splitlines()
+SIZE = ["--seed", "5", "--accounts", "2", "--regions", "2"]
+FIFTH = ["--from", "2026-03-05", "--to", "2026-03-05"]
+
+
+def test_the_program_writes_the_bill(capsys):
+    assert main(["bill", *SIZE, *FIFTH, "--at", "2026-06-01T00:00:00Z"]) == 0
+    head, *lines = capsys.readouterr().out.splitlines()
     column = head.split(",").index("amortized")
     assert sum(Decimal(line.split(",")[column]) for line in lines) == cost(organisation(), date(2026, 3, 5))
-    wrong = subprocess.run(
-        [*command, *days, "--at", "2026-06-01T00:00:00"], capture_output=True, text=True, check=False
-    )
-    assert wrong.returncode == 2
-    assert "has no time zone" in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["bill", *FIFTH, "--at", "2026-06-01T00:00:00Z", "--accounts", "0"], "give at least 1 account"),
+        (["bill", *FIFTH, "--at", "2026-06-01T00:00:00Z", "--incidents", "none.toml"], "none.toml cannot be read"),
+        (["--make-incidents", "3:12"], "wants SEED:COUNT:FROM:TO"),
+    ],
+)
+def test_a_wrong_argument_says_what_to_change(capsys, arguments, says):
+    assert main(arguments) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_the_program_serves_and_writes_the_truth(tmp_path):
+    made = ["--make-incidents", "3:2:2026-03-01:2026-03-10", "--truth", str(tmp_path / "truth.json")]
+    command = [sys.executable, "-m", "spendstream.local.simulator", *SIZE, *made, "--start", "2026-03-15T00:00:00Z"]
+    with subprocess.Popen([*command, "--speed", "0"], stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        said = running.stdout.readline()
+        url = said.split()[3].rstrip(",")
+        with urllib.request.urlopen(f"{url}/_simulator/clock") as answer:
+            assert json.load(answer) == {"now": "2026-03-15T00:00:00+00:00"}
+        running.terminate()
+        assert running.wait(30) == 0
+    told = json.loads((tmp_path / "truth.json").read_text())
+    assert [len(one["days"]) > 0 for one in told["incidents"]] == [True, True]
