@@ -46,7 +46,7 @@ class Identities:
     accounts
         Accounts that there are; the first is that of an unknown key, where `keys` is None.
     keys
-        Account of each access key id; None: any key is one of the first account.
+        Account of each access key id; None: any key, with any token, is one of the first account.
     denied
         Actions that nobody may do, as `ce:GetCostForecast`.
     external_ids
@@ -92,7 +92,7 @@ class Identities:
         if signed is None:
             raise AwsError("MissingAuthenticationTokenException", "Request is missing Authentication Token", 403)
         key, region = signed.groups()
-        if token or key.startswith("ASIA"):
+        if token in self._sessions or key.startswith("ASIA") or (token and self._keys is not None):
             session = self._sessions.get(token)
             if session is None or session.key != key:
                 raise _unknown()
