@@ -84,7 +84,7 @@ class CostExplorerControls:
         purpose = Purpose(USAGE_API, self._access.account, "control")
         try:
             question = Question(first, today, (), granularity="MONTHLY")
-            return asker.ask(question, purpose, self._access.options.detail_share)
+            return asker.ask(question, purpose, self._access.options.beside_share)
         except BudgetExceededError as error:
             raise SourceError(f"{self.name} is not read: {error}") from None
 
@@ -101,7 +101,7 @@ class CostExplorerControls:
         measures: tuple[_Measure, ...] = ("billed", "effective")
         try:
             for measure in measures:
-                found[measure] = asker.forecast(today, last, measure, purpose, options.detail_share)
+                found[measure] = asker.forecast(today, last, measure, purpose, options.beside_share)
         except BudgetExceededError as error:
             log.warning("%s: the forecast is left out: %s", self.name, error)
             return None

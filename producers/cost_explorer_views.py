@@ -87,7 +87,7 @@ class CostExplorerView:
         days = (first_day, last_day)
         try:
             for key, line, may_change in ask_view(
-                access.asker(), self.view, days, paid_for, access.options.detail_share
+                access.asker(), self.view, days, paid_for, access.options.beside_share
             ):
                 lines[key].append(line)
                 estimated |= {key} if may_change else set()

@@ -103,7 +103,10 @@ class CostExplorer(Section):
     hourly: bool = Field(False, description="the account has hourly data (opt-in at AWS, last 14 days)")
     net: bool = Field(False, description="use net unblended and net amortised cost")
     detail_share: float = Field(
-        0.8, gt=0, le=1, description="share of the polling budget that detail, views and controls may use"
+        0.8,
+        gt=0,
+        le=1,
+        description="share of the polling budget that detail may use; half the rest is for totals alone",
     )
     view_tags: tuple[str, ...] = Field((), description="cost allocation tags whose values get totals of their own")
     view_categories: tuple[str, ...] = Field((), description="cost categories whose values get totals of their own")
@@ -112,6 +115,11 @@ class CostExplorer(Section):
     control_schedule: str = Field("53 6 * * *", description="when controls are read: cron expression, UTC")
     control_months: int = Field(12, ge=0, le=38, description="months before this one that are compared")
     forecast_months: int = Field(3, ge=0, le=18, description="months of AWS's forecast, this one first; 0: none")
+
+    @property
+    def beside_share(self) -> float:
+        """Share of the polling budget that views and controls may use: detail cannot starve them, nor they totals."""
+        return (1 + self.detail_share) / 2
 
     @property
     def views(self) -> tuple[str, ...]:

@@ -9,11 +9,13 @@ import pytest
 from processors.batch import BatchDriver
 from processors.pipeline import steps
 from processors.series import parse
+from producers.budget import Budget, Purpose
 from producers.cost_explorer_totals import window
 from producers.cost_explorer_views import UNTAGGED, no_value
 from producers.polling_cost import Size, estimate
 from producers.publisher import Publisher
 from producers.runner import read_once
+from producers.sender import Sender
 from schemas.events import CostStatement, PaidRequest, ReadingClosed
 from spendstream.money import to_units
 from spendstream.settings import ConfigurationError, load
@@ -69,25 +71,12 @@ def values_of(deployment: Deployment, view: str, first: date, last: date) -> dic
     return without_zeros(found)
 
 
-def test_a_day_of_a_view_is_the_day_of_the_bill_to_the_last_digit(deployed):
-    deployment = deployed(cost_explorer={"view_tags": ["team"]})
-    (report,) = read_once(deployment.settings, deployment.clock, only=NAME)
-    days: Counter[date] = Counter()
-    for (day, _), units in by_value(of_view(deployment)).items():
-        days[day] += units
-    expected: Counter[date] = Counter()
-    first, last = window(deployment.clock, deployment.settings.cost_explorer)
-    for (day, _, _), units in deployment.truth(first, last).items():
-        expected[day] += units
-    assert days == expected
-    assert report.statements == len(of_view(deployment))
-
-
 @pytest.mark.parametrize("view", ["tag:team", "category:Unit"])
 def test_every_value_is_what_the_organisation_knows_of_it(deployed, view):
     key, _, name = view.partition(":")
     deployment = deployed(cost_explorer={"view_tags" if key == "tag" else "view_categories": [name]})
-    read_once(deployment.settings, deployment.clock, only=f"{BILL}.{view}")
+    (report,) = read_once(deployment.settings, deployment.clock, only=f"{BILL}.{view}")
+    assert report.statements == len(of_view(deployment, view))
     first, last = window(deployment.clock, deployment.settings.cost_explorer)
     assert without_zeros(by_value(of_view(deployment, view), view)) == values_of(deployment, view, first, last)
 
@@ -148,6 +137,18 @@ def test_without_money_for_all_of_it_nothing_of_a_view_is_announced(deployed):
     with pytest.raises(ConfigurationError, match=r"tag:team cannot be read: .* polling budget"):
         read_once(deployment.settings, deployment.clock, only=NAME)
     assert deployment.events() == []
+
+
+def test_detail_cannot_starve_a_view_nor_a_view_the_totals(deployed):
+    deployment = deployed(cost_explorer={"view_tags": ["team"]}, budget={"usd_per_day": "1"})
+    purpose = Purpose("ce:GetCostAndUsage", PAYER, "detail")
+    Budget(deployment.settings.budget, Sender(deployment.settings, deployment.clock)).pay(purpose, "", to_units("0.8"))
+    read_once(deployment.settings, deployment.clock, only=NAME)
+    Budget(deployment.settings.budget, Sender(deployment.settings, deployment.clock)).pay(purpose, "", to_units("0.07"))
+    with pytest.raises(ConfigurationError, match="polling budget"):
+        read_once(deployment.settings, deployment.clock, only=NAME)
+    (report,) = read_once(deployment.settings, deployment.clock, only=BILL)
+    assert report.left_out == report.statements > 0
 
 
 def test_a_tag_that_nothing_carries_says_what_to_do(deployed, caplog):
