@@ -38,7 +38,11 @@ DAYS_A_WEEK = 7
 _HEAVIEST = 6.0
 _SOLVING = 6
 _SHARE_PRIOR = 400.0
-_TAIL_PRIOR = 10.0
+_WEAKEST, _STRONGEST = 15.0, 150.0
+"""Between how many exceedances of its own the organisation's figure counts in a series' tail."""
+_CAPPED_VARIANCE = 0.70
+"""Variance of an exponential variable of mean 1 held to at most `CAP`."""
+_TO_DEVIATION = 1.4826
 _ENOUGH = 6.0
 """Exceedances to be expected from where a series has a say in the organisation's figure."""
 
@@ -60,27 +64,40 @@ class TailCalibration:
         """Append series of which nothing is known."""
         self.series = np.hstack([self.series, np.zeros((4, rows))])
 
-    def organisation(self) -> tuple[float, float]:
-        """Return how often −ln p is beyond `START`, and the mean of its excess: medians over the series."""
+    def organisation(self) -> tuple[float, float, float]:
+        """Return how often −ln p is beyond `START`, the mean of its excess, and how much that counts in each series.
+
+        Medians over the series. The more alike their tails are, beyond what chance makes of few exceedances, the more
+        the common figure counts.
+        """
         count, beyond, excess, _ = self.series
         share = float(np.exp(-START))
         informed = count * share >= _ENOUGH
         if not informed.any():
-            return share, 1.0
+            return share, 1.0, _WEAKEST
         weight = 1 / (1 + _ENOUGH / informed.sum())
         seen = float(np.median(beyond[informed] / count[informed]))
-        tail = float(_uncapped(np.median(excess[informed] / np.maximum(beyond[informed], 1.0))))
-        return share + weight * (seen - share), 1 + weight * (tail - 1)
+        own = excess[informed] / np.maximum(beyond[informed], 1.0)
+        middle = float(np.median(own))
+        tail = float(_uncapped(np.array(middle)))
+        spread = (_TO_DEVIATION * float(np.median(np.abs(own - middle)))) ** 2
+        by_chance = _CAPPED_VARIANCE * tail**2 * float(np.mean(1 / np.maximum(beyond[informed], 1.0)))
+        counts = tail**2 / max(spread - by_chance, tail**2 / _STRONGEST)
+        prior = _WEAKEST + weight * (min(max(counts, _WEAKEST), _STRONGEST) - _WEAKEST)
+        return share + weight * (seen - share), 1 + weight * (tail - 1), prior
 
     def log_p(self, nominal: Floats) -> Floats:
         """Return −ln p for nominal values of it, one for each series."""
-        share, tail = self.organisation()
+        share, tail, prior = self.organisation()
         count, beyond, excess, _ = self.series
         own_share = (beyond + _SHARE_PRIOR * share) / (count + _SHARE_PRIOR)
-        own_tail = _uncapped((excess + _TAIL_PRIOR * tail * -np.expm1(-CAP / tail)) / (beyond + _TAIL_PRIOR))
+        own_tail = _uncapped((excess + prior * tail * -np.expm1(-CAP / tail)) / (beyond + prior))
         rare = -np.log(own_share)
+        # the mean excess is itself only known from so many: the predictive tail is Pareto's, not the exponential's
+        known = beyond + prior
+        excesses = np.maximum(nominal - START, 0.0) / np.maximum(own_tail, 0.8)
         calibrated: Floats = np.where(
-            nominal <= START, nominal * rare / START, rare + (nominal - START) / np.maximum(own_tail, 0.8)
+            nominal <= START, nominal * rare / START, rare + known * np.log1p(excesses / known)
         )
         return calibrated
 

@@ -29,7 +29,7 @@ _QUIET = 2
 _REOPENS = 7
 _BOUND = 4.0
 """Standard deviations that one period counts at most in a longer window."""
-_SCALE_PRIOR = 60.0
+_SCALE_PRIOR = 200.0
 _BOUNDED_SQUARE = 6.25
 _MEAN_OF_BOUNDED = 0.9594
 _TINY = 1e-12

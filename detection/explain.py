@@ -1,12 +1,18 @@
 """Why a cost changed: which parts carry it and how much each, where it sits, and since when.
 
+A scope is weighed as a hypothesis: all in it changed alike, by one share of the expected or by as many standard
+deviations, and nothing else did. What that explains of the leaves' squared residuals speaks for it, how many other
+scopes like it there are speaks against. So a small series is not drowned in the noise of large ones.
+
 References
 ----------
-Bhagwan, R. et al., 2014. Adtributor: revenue debugging in advertising systems. NSDI '14. (Explanatory power, surprise.)
+Bhagwan, R. et al., 2014. Adtributor: revenue debugging in advertising systems. NSDI '14.
+Neill, D., 2012. Fast subset scan for spatial pattern detection. Journal of the Royal Statistical Society B 74(2).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from math import sqrt
 
 import numpy as np
@@ -14,9 +20,13 @@ import numpy as np
 from detection.calibration import Floats
 
 CARRIED = 0.8
-"""A part that carries this share of a change is where the change is."""
+"""A scope holds at least this share of what clearly changed."""
 _TOLD = 5
-_NARROWER = 0.02
+_CLEAR = 3.5
+"""Standard deviations from where a leaf has clearly changed."""
+_ENOUGH = 4.0
+"""What a scope must explain, in logarithms of the likelihood, to be told at all."""
+_LEAST_SD = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,51 +81,54 @@ class Cause:
 
 
 def root_cause(leaves: Sequence[Leaf], carried: float = CARRIED) -> Cause:
-    """Return the narrowest scope that holds a change.
+    """Return the scope that explains a change best; empty dimensions: it is everywhere, or too vague to say.
 
-    From everything, one dimension after the other is fixed to the value that carries at least `carried` of the change
-    and surprises most: it carries more of the change than it had of the expected cost. Where no value does, or a value
-    is all that there is, the scope stays open in that dimension.
+    Parameters
+    ----------
+    leaves
+        All parts of what changed, with the same names of dimensions.
+    carried
+        The share of what clearly changed that must lie inside.
     """
-    total = sum(_meant(leaf) for leaf in leaves)
-    inside, scope = list(leaves), dict[str, str]()
-    while abs(total) > 0:
-        step = _narrowest(inside, scope, total, carried)
-        if step is None:
-            break
-        scope[step[0]] = step[1]
-        inside = [leaf for leaf in inside if leaf.dimensions.get(step[0]) == step[1]]
-    # what all that is left has in common is part of the scope
-    for name in sorted({name for leaf in inside for name in leaf.dimensions}) if scope else ():
-        values = {leaf.dimensions.get(name) for leaf in inside}
-        if len(values) == 1 and name not in scope:
-            scope[name] = inside[0].dimensions[name]
-    held = sum(_meant(leaf) for leaf in inside)
-    ranked = sorted(inside, key=lambda leaf: -abs(leaf.change))[:_TOLD]
+    sds = np.array([max(leaf.sd, _LEAST_SD * abs(leaf.expected), 1e-9) for leaf in leaves])
+    changes = np.array([leaf.change for leaf in leaves])
+    z = changes / sds
+    expected = np.array([abs(leaf.expected) for leaf in leaves]) / sds
+    clear = np.where(np.abs(z) > _CLEAR, np.abs(changes), 0.0)
+    candidates = _candidates(leaves)
+    of_a_kind: dict[tuple[str, ...], int] = {}
+    for names, _ in candidates:
+        of_a_kind[names] = of_a_kind.get(names, 0) + 1
+    best, scope, inside = _ENOUGH, (tuple[str, ...](), tuple[str, ...]()), list(range(len(leaves)))
+    for (names, values), places in candidates.items():
+        if clear[places].sum() < carried * clear.sum():
+            continue
+        gain = _explained(z[places], expected[places]) - np.log(of_a_kind[names])
+        if gain > best:
+            best, scope, inside = gain, (names, values), places
+    total = float(changes.sum())
+    ranked = sorted((leaves[place] for place in inside), key=lambda leaf: -abs(leaf.change))[:_TOLD]
     parts = [Contributor(leaf.dimensions, leaf.change, leaf.change / total if total else 0.0) for leaf in ranked]
-    return Cause(scope, held / total if total else 0.0, parts)
+    return Cause(dict(zip(*scope, strict=True)), float(changes[inside].sum()) / total if total else 0.0, parts)
 
 
-def _meant(leaf: Leaf) -> float:
-    """Return a leaf's change less what its noise makes of it: nothing within one standard deviation."""
-    return float(np.sign(leaf.change)) * max(abs(leaf.change) - leaf.sd, 0.0)
+def _explained(z: Floats, expected: Floats) -> float:
+    """Return what one common change explains: of so many standard deviations, or of such a share of the expected."""
+    alike = float(z.sum()) ** 2 / len(z)
+    weight = float(expected @ expected)
+    in_proportion = float(z @ expected) ** 2 / weight if weight > 0 else 0.0
+    return max(alike, in_proportion) / 2
 
 
-def _narrowest(
-    leaves: Sequence[Leaf], scope: Mapping[str, str], total: float, carried: float
-) -> tuple[str, str] | None:
-    whole = sum(abs(leaf.expected) for leaf in leaves) or 1.0
-    best, found = _NARROWER, None
-    for name in sorted({name for leaf in leaves for name in leaf.dimensions} - set(scope)):
-        change, had = dict[str, float](), dict[str, float]()
-        for leaf in leaves:
-            value = leaf.dimensions.get(name, "")
-            change[value] = change.get(value, 0.0) + _meant(leaf)
-            had[value] = had.get(value, 0.0) + abs(leaf.expected)
-        value = max(change, key=lambda one: change[one] / total)
-        power = change[value] / total
-        if len(change) > 1 and power >= carried and power - had[value] / whole > best:
-            best, found = power - had[value] / whole, (name, value)
+def _candidates(leaves: Sequence[Leaf]) -> dict[tuple[tuple[str, ...], tuple[str, ...]], list[int]]:
+    """Return each scope, as names and values of dimensions, with the places of its leaves."""
+    names = sorted({name for leaf in leaves for name in leaf.dimensions})
+    found: dict[tuple[tuple[str, ...], tuple[str, ...]], list[int]] = {}
+    for size in range(len(names) + 1):
+        for chosen in combinations(names, size):
+            for place, leaf in enumerate(leaves):
+                values = tuple(leaf.dimensions.get(name, "") for name in chosen)
+                found.setdefault((chosen, values), []).append(place)
     return found
 
 

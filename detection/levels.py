@@ -104,7 +104,7 @@ class LevelBank:
         self.period: int | None = None
         self._size = 2 + calendar.size
         a_day = calendar.a_day
-        self._memory = 200.0 * (1 if a_day == 1 else 5)
+        self._memory = 400.0 * (1 if a_day == 1 else 5)
         self._forget = _FORGET ** (1 / a_day)
         season = [np.array(_SEASON_DRIFT)] * calendar.size
         drift = np.array([_LEVEL_DRIFT, np.array(_SLOPE_DRIFT) / a_day**2, *season]) / a_day

@@ -43,8 +43,26 @@ def test_noise_elsewhere_does_not_widen_the_scope():
     assert root_cause(leaves).scope == scope
 
 
+def test_a_small_series_is_not_drowned_in_the_noise_of_large_ones():
+    rng = np.random.default_rng(1)
+    large = [Leaf({"account": "a", "service": f"s{n}"}, 9000 + 300 * rng.normal(), 9000, 300) for n in range(8)]
+    small = Leaf({"account": "b", "service": "s0"}, 16, 10, 1)
+
+    assert root_cause([*large, small]).scope["account"] == "b"
+
+
+def test_many_small_rises_in_an_account_are_one_cause():
+    rng = np.random.default_rng(2)
+    leaves = [
+        Leaf({"account": f"a{n // 10}", "service": f"s{n % 10}"}, 100 + 5 * (rng.normal() + 2 * (n < 10)), 100, 5)
+        for n in range(60)
+    ]
+
+    assert root_cause(leaves).scope == {"account": "a0"}
+
+
 def test_contributors_say_how_much_each_carries():
-    leaves = [Leaf({"service": "EC2"}, 175, 100), Leaf({"service": "S3"}, 125, 100)]
+    leaves = [Leaf({"service": "EC2"}, 175, 100, 10), Leaf({"service": "S3"}, 125, 100, 5)]
 
     shares = {one.dimensions["service"]: one.share for one in root_cause(leaves).contributors}
 
