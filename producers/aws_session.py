@@ -6,11 +6,13 @@ from functools import cache
 from typing import Any
 
 import boto3
+from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.credentials import RefreshableCredentials
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConnectionClosedError,
     HTTPClientError,
     NoCredentialsError,
     NoRegionError,
@@ -20,6 +22,7 @@ from botocore.exceptions import (
 from botocore.exceptions import (
     ConnectionError as BotoConnectionError,
 )
+from botocore.model import OperationModel
 from botocore.session import get_session
 
 from producers.recording import NoTape, Tape
@@ -124,6 +127,7 @@ class AwsSessions:
             endpoint_url=self._settings.endpoint_url,
             config=self._config,
         )
+        client.meta.events.register("after-call", _whole)
         client.meta.events.register("after-call", lambda **_: self._moved())
         self._tape.attach(client, "" if payer is None else payer.account)
         return client
@@ -153,3 +157,13 @@ class AwsSessions:
             "token": found["SessionToken"],
             "expiry_time": found["Expiration"].isoformat(),
         }
+
+
+def _whole(http_response: AWSResponse, model: OperationModel, **_: object) -> None:
+    """Refuse an answer that was cut short: botocore takes it for one without members."""
+    headers = http_response.headers
+    length = headers.get("Content-Length")
+    if length is None or "Content-Encoding" in headers or model.has_streaming_output:
+        return
+    if len(http_response.content) < int(length):
+        raise ConnectionClosedError(endpoint_url=http_response.url)

@@ -47,6 +47,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--speed", type=float, default=1, help="simulated seconds a second; 0 stands still")
     parser.add_argument("--page-size", type=int, default=1000, help="groups on a page of Cost Explorer")
     parser.add_argument("--no-hours", action="store_true", help="the accounts have not opted in to hourly data")
+    parser.add_argument("--deny", action="append", default=[], metavar="ACTION", help="nobody may do it: ce:GetTags")
+    parser.add_argument("--throttled", type=float, default=0.0, help="share of requests that are throttled")
     parser.add_argument("--truth", type=Path, help="write what the incidents do to this file")
     verbs = parser.add_subparsers(dest="verb")
     bill = verbs.add_parser("bill", help="write the bill as CSV to standard output", parents=[sizes])
@@ -104,7 +106,13 @@ def _serve(options: argparse.Namespace) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     with SimulatedAWS(
-        model, clock, port=options.port, page_size=options.page_size, hourly=not options.no_hours
+        model,
+        clock,
+        port=options.port,
+        page_size=options.page_size,
+        hourly=not options.no_hours,
+        denied=options.deny,
+        throttled=options.throttled,
     ) as simulated:
         sys.stdout.write(
             f"simulated AWS at {simulated.url}, {clock.now():%Y-%m-%dT%H:%M:%SZ}, {options.speed:g} × time\n"

@@ -96,6 +96,11 @@ class Incident:
         if self.size < 0:
             raise IncidentError(f"incident {self.id}: its size {self.size} is negative")
 
+    @property
+    def changes_lines(self) -> bool:
+        """Whether it changes the usage or the price of lines that are there without it."""
+        return self.kind in _SCALING or self.kind == "price_change"
+
     def active(self, day: date) -> NDArray[np.bool_]:
         """Return for each of the 24 hours of a day whether the incident goes on."""
         began = day_start(day)
@@ -149,10 +154,7 @@ def read_incidents(document: object) -> tuple[Incident, ...]:
     entries = document.get("incidents") if isinstance(document, dict) else None
     if not isinstance(entries, list):
         raise IncidentError("there is no list of incidents: write [[incidents]] with id, kind, start and scope")
-    found = tuple(_incident(entry, number) for number, entry in enumerate(entries, 1))
-    if len({one.id for one in found}) < len(found):
-        raise IncidentError("two incidents have the same id; give each its own")
-    return found
+    return tuple(_incident(entry, number) for number, entry in enumerate(entries, 1))
 
 
 def _incident(entry: object, number: int) -> Incident:

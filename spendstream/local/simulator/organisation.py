@@ -15,8 +15,6 @@ import numpy as np
 
 from spendstream.local.simulator.bringing import brought
 from spendstream.local.simulator.catalogue import (
-    BY_HOUR,
-    BY_WEEKDAY,
     CATALOGUE,
     COST_SCALE,
     MARKETPLACE,
@@ -31,6 +29,7 @@ from spendstream.local.simulator.charges import Charges, Final, Ints
 from spendstream.local.simulator.completeness import CURVES, SETTLED, day_start, final_at, refreshed
 from spendstream.local.simulator.incidents import BRINGING, Incident, of_kind
 from spendstream.local.simulator.series import Series, hashed
+from spendstream.local.simulator.usage import Usage
 
 #: Names as Cost Explorer has them, in the order of the first axis of `Day.amounts`.
 METRICS = (
@@ -39,9 +38,7 @@ METRICS = (
 )  # fmt: skip
 _NET_PERMILLE = 940
 _BLENDED_PERMILLE = 700
-_ORIGIN = date(2026, 1, 1).toordinal()
 _FIRST_NEWCOMER = date(2025, 7, 1).toordinal()
-_MONTH_END = 1.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +123,8 @@ class Organisation:
             raise ValueError(f"the noise must be from 0 to 0.5; got {noise}")
         if refresh_hours < 1 or 24 % refresh_hours:
             raise ValueError(f"the hours between refreshes must divide 24; got {refresh_hours}")
+        if len({incident.id for incident in incidents}) < len(incidents):
+            raise ValueError("two incidents have the same id; give each its own")
         self.seed = seed
         self.noise = noise
         self.payer = payer
@@ -134,7 +133,7 @@ class Organisation:
         self.incidents = tuple(incidents)
         self.refresh_hours = refresh_hours
         usage = [
-            self._usage(account, entry, region)
+            self._used_by(account, entry, region)
             for account in self.accounts
             for entry in CATALOGUE
             if entry.service in SERVICES[:services]
@@ -142,12 +141,12 @@ class Organisation:
             if region == REGIONS[0] or hashed(seed, account, entry.usage_type, region) % 3 == 0
         ]
         usage.append(self._sold())
-        self._ordinary = len(usage)
+        ordinary = len(usage)
         for incident in of_kind(self.incidents, *BRINGING):
             usage += brought(incident, self.accounts[0])
-        self._set(usage)
+        self._set(usage, ordinary)
 
-    def _usage(self, account: str, entry: Entry, region: str) -> Series:
+    def _used_by(self, account: str, entry: Entry, region: str) -> Series:
         drawn = hashed(self.seed, "size", account, entry.usage_type, region)
         team = TEAMS[hashed(self.seed, "team", account, entry.usage_type) % len(TEAMS)]
         tags = [("env", "prod" if account != self.accounts[-1] else "dev"), ("team", team)]
@@ -169,8 +168,8 @@ class Organisation:
             entry.price, mean=entry.mean * QUANTITY_SCALE, billing_entity="AWS Marketplace", curve=entry.curve,
         )  # fmt: skip
 
-    def _set(self, usage: Sequence[Series]) -> None:
-        self._charges = Charges(self.seed, self.payer, self.accounts, usage, self._ordinary, self.incidents)
+    def _set(self, usage: Sequence[Series], ordinary: int) -> None:
+        self._charges = Charges(self.seed, self.payer, self.accounts, usage, ordinary, self.incidents)
         self.series = self._charges.series
         rows = self.series
         kinds = np.array([s.record_type for s in rows])[:, None]
@@ -184,18 +183,7 @@ class Organisation:
             [[s.instance_type.startswith("db.")] for s in rows]
         )
         self._normalized = np.array([s.normalized for s in rows], dtype=np.int64)[:, None]
-        self._mean = np.array([s.mean for s in usage], dtype=np.float64)[:, None]
-        self._by_hour = np.array([s.by_hour for s in usage])[:, None]
-        self._month_end = np.array([s.month_end for s in usage])[:, None]
-        self._whole = np.array([s.whole for s in usage])[:, None]
-        self._constant = np.array([bool(s.resource) for s in usage])[:, None]
-        self._since = np.array([s.since.toordinal() if s.since else 0 for s in usage])[:, None]
-        self._scope = {
-            incident.id: np.array([incident.scope.holds(s) and s.mean > 0 for s in usage])
-            for incident in self.incidents
-        }
-        extra = [(incident, s) for incident in of_kind(self.incidents, *BRINGING) for s in brought(incident, "")]
-        self._bringing = [(incident, self._ordinary + number) for number, (incident, _) in enumerate(extra)]
+        self._usage = Usage(self.seed, self.noise, usage, ordinary, self.incidents)
         late: dict[tuple[str, str], list[int]] = {}
         for row, series in enumerate(rows):
             late.setdefault((series.service, series.curve), []).append(row)
@@ -203,7 +191,7 @@ class Organisation:
         self._remember()
 
     def _remember(self) -> None:
-        self._used = lru_cache(maxsize=400)(self._usage_of)
+        self._used = lru_cache(maxsize=400)(lambda day: self._usage.of_day(day, self.incidents))
         self.final = lru_cache(maxsize=100)(self._final)
         self._plain = lru_cache(maxsize=64)(self._plain_day)
         self._plain_sum = lru_cache(maxsize=1500)(self._sum_of_plain)
@@ -296,27 +284,6 @@ class Organisation:
     def used(self, day: date) -> Ints:
         """Return the whole usage of each series of usage in each hour of a day, in 10⁻⁴ units, whoever pays for it."""
         return self._used(day)
-
-    def _usage_of(self, day: date) -> Ints:
-        rows = len(self._mean)
-        key = hashed(self.seed, "noise", day.toordinal())
-        draws = np.random.Generator(np.random.Philox(key=key)).random((rows, 25, 2)).sum(axis=2) - 1.0
-        noise = (1.0 + self.noise * draws[:, :24]) * (1.0 + self.noise * 0.4 * draws[:, 24:])
-        growth = max(0.1, 1.0 + 0.0004 * (day.toordinal() - _ORIGIN))
-        season = np.where(self._by_hour, BY_HOUR[None, :] * BY_WEEKDAY[day.weekday()], 1.0)
-        if (day + timedelta(days=2)).month != day.month:
-            season = season * np.where(self._month_end, _MONTH_END, 1.0)
-        level = self._mean * growth * season * noise
-        level = np.where(self._constant, self._mean, level)
-        for incident, row in self._bringing:
-            active = incident.active(day) if incident in self.incidents else np.zeros(24, dtype=bool)
-            level[row] *= active
-        for incident in self.incidents:
-            factor = incident.usage_factor(day)
-            if factor is not None:
-                level[self._scope[incident.id]] *= factor
-        units = np.floor(np.where(self._since <= day.toordinal(), level, 0.0)).astype(np.int64)
-        return np.where(self._whole, units // QUANTITY_SCALE * QUANTITY_SCALE, units)
 
 
 def _part(amounts: Ints, permille: Ints | int) -> Ints:

@@ -19,6 +19,7 @@ from spendstream.local.simulator.faults import Fault, Faults
 from spendstream.local.simulator.http_handler import Dropped, handler_for
 from spendstream.local.simulator.identity import Caller, Identities, call_of
 from spendstream.local.simulator.organisation import Organisation
+from spendstream.local.simulator.pricing import Pricing
 from spendstream.local.simulator.truth import document
 
 _PAGE_COST = Decimal("0.01")
@@ -77,6 +78,7 @@ class SimulatedAWS:
         services = {
             "ce": CostExplorer(self.models, page_size, hourly=hourly).operations,
             "cloudwatch": CloudWatch(self.models).operations,
+            "pricing": Pricing(self.models[0]).operations,
         }
         self._operations: dict[str, Callable[[Call], Json]] = {
             f"{service}:{name}": operation for service, found in services.items() for name, operation in found.items()

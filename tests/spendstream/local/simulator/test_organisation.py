@@ -42,3 +42,8 @@ def test_two_payers_have_accounts_of_their_own():
 def test_a_size_that_cannot_be_says_what_can(size):
     with pytest.raises(ValueError, match=r"give|must"):
         Organisation(**size)
+
+
+def test_the_smallest_organisation_has_a_bill():
+    model = Organisation(seed=3, accounts=1, services=1, regions=1, noise=0)
+    assert model.day(date(2026, 3, 5), NOW).cost.sum() > 0

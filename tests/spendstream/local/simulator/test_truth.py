@@ -198,3 +198,15 @@ def test_the_program_serves_and_writes_the_truth(tmp_path):
         assert running.wait(30) == 0
     told = json.loads((tmp_path / "truth.json").read_text())
     assert [len(one["days"]) > 0 for one in told["incidents"]] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("incidents", "says"),
+    [
+        ([Incident("one", "spike", START, Scope("999999999999"), 2.0)], "incident one: nothing that the organisation"),
+        ([Incident("one", "credit_end", START, Scope(), 1.0)] * 2, "the same id"),
+    ],
+)
+def test_incidents_that_cannot_happen_are_refused(incidents, says):
+    with pytest.raises(ValueError, match=says):
+        organisation(*incidents)
