@@ -1,4 +1,4 @@
-"""`python -m bench.detection nab --data FOLDER [--json]`: score detectors on labelled series."""
+"""`python -m bench.detection nab|bills [--data FOLDER] [--seed N] [--json]`: score detectors on known incidents."""
 
 import argparse
 import json
@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench.detection import nab_corpus, nab_ours
+from bench.detection import bills_tables, nab_corpus, nab_ours
 from bench.detection.nab_scoring import Verdict, fitted
 
 Verdicts = dict[str, dict[str, Verdict]]
@@ -61,11 +61,20 @@ def _table(verdicts: Verdicts, nested: Nested) -> Table:
 def main() -> int:
     """Run what the command line names; 1 when the scorer disagrees with NAB's own, 2 when the data cannot be read."""
     parser = argparse.ArgumentParser(prog="python -m bench.detection", description=__doc__)
-    parser.add_argument("name", choices=["nab"], help="which labelled series")
-    parser.add_argument("--data", type=Path, required=True, help="folder of NAB: data/, windows.json, published/, …")
-    parser.add_argument("--seed", type=int, default=1, help="of the folds that are held out")
+    parser.add_argument("name", choices=["nab", "bills"], help="which series")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        help="nab: its folder, with data/, windows.json, published/; bills: series to take noise of",
+    )
+    parser.add_argument("--seed", type=int, default=1, help="of the folds that are held out, or of the bills")
+    parser.add_argument("--small", action="store_true", help="bills: a few seconds, to see that it runs")
     parser.add_argument("--json", action="store_true", help="print JSON")
     given = parser.parse_args()
+    if given.name == "bills":
+        return bills_tables.main(given.data, given.seed, small=given.small, as_json=given.json)
+    if given.data is None:
+        parser.error("nab needs --data, the folder with data/, windows.json, profiles.json and published/")
     try:
         verdicts, nested, wrong = nab(given.data, given.seed)
     except (nab_corpus.CorpusError, ValueError) as error:

@@ -71,7 +71,7 @@ class Outcome:
 def scenarios(*, small: bool, residuals: Floats | None) -> Iterator[Scenario]:
     """Yield what is run; `small` is to see that it runs."""
     if small:
-        yield Scenario("daily, small", 40, 400)
+        yield Scenario("daily, small", 20, 320)
         return
     yield Scenario("daily, 1,000 series", 1000, 700)
     yield Scenario("daily, 1,000 series, an incident every 45 days", 1000, 700, sparse=False)

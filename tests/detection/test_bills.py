@@ -1,6 +1,8 @@
+import json
+
 import numpy as np
 
-from bench.detection import bills, bills_model, bills_rivals
+from bench.detection import bills, bills_model, bills_rivals, bills_tables
 
 
 def made(series=40, periods=400):
@@ -49,3 +51,17 @@ def test_the_oracle_finds_large_spikes_and_rules_are_causal():
 
     assert {one.oracle for one in powers if one.size >= 8} == {1.0}
     np.testing.assert_array_equal(rule(later)[:300], scores[:300])
+
+
+def test_the_benchmark_runs_and_says_what_it_found(capsys):
+    assert bills_tables.main(None, 1, small=True, as_json=True) == 0
+
+    told = json.loads(capsys.readouterr().out)
+    assert {one["detector"] for one in told["outcomes"][0]["powers"]} > {"spendstream"}
+    assert told["forecast"]["ours"] < told["forecast"]["seasonal_naive"]
+
+
+def test_a_folder_without_series_is_named(tmp_path, capsys):
+    assert bills_tables.main(tmp_path, 1, small=True, as_json=False) == 2
+
+    assert str(tmp_path) in capsys.readouterr().err
