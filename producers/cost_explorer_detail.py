@@ -28,6 +28,7 @@ from producers.cost_explorer_query import (
     but,
 )
 from producers.cost_explorer_totals import MARKETPLACE, OTHER, USAGE, Key, Total, key_of
+from producers.source import SourceError
 from producers.statement import Line
 from spendstream.money import to_units
 from spendstream.settings import CostExplorer as Options
@@ -49,6 +50,10 @@ class Detail:
     usage: dict[Key, list[Line]] = field(default_factory=lambda: defaultdict(list))
     other: dict[Key, list[Line]] = field(default_factory=lambda: defaultdict(list))
     left_out: set[Key] = field(default_factory=set)
+
+    def leave_out(self, *plans: DetailPlan) -> None:
+        """Let the scopes of these plans wait."""
+        self.left_out.update((c.day, c.account, c.service) for plan in plans for c in plan.scopes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +96,10 @@ class DetailReader:
         self._hours = Purpose(USAGE_API, payer, "hours")
 
     def read(self, changes: Mapping[Key, Change], totals: Mapping[Key, Total]) -> Detail:
-        """Ask for the detail of what changed; `totals` are those of the whole reading."""
+        """Ask for the detail of what changed; `totals` are those of the whole reading.
+
+        What the budget does not allow, or AWS does not answer, waits: what was paid for before is not thrown away.
+        """
         detail = Detail()
         if not changes:
             return detail
@@ -101,15 +109,20 @@ class DetailReader:
             sold = self._sold(services, totals)
             self._other(changes, sold, detail)
             plans = plan_detail(used, self._regions(used))
-        except BudgetExceededError as error:
-            log.warning("detail waits: %s", error)
+        except (BudgetExceededError, SourceError) as error:
+            log.warning("all detail waits: %s", error)
             detail.left_out.update(changes)
             return detail
-        for plan in plans:
-            if not self._take(plan, sold.sellers(plan.service), detail):
-                detail.left_out.update((change.day, change.account, change.service) for change in plan.scopes)
+        for number, plan in enumerate(plans):
+            try:
+                if not self._take(plan, sold.sellers(plan.service), detail):
+                    detail.leave_out(plan)
+            except SourceError as error:
+                log.warning("detail waits: %s", error)
+                detail.leave_out(*plans[number:])
+                break
         if detail.left_out:
-            log.warning("detail of %d scopes waits: the polling budget does not allow more now", len(detail.left_out))
+            log.warning("%d scopes are told without detail, and asked for again", len(detail.left_out))
         return detail
 
     def _ask(

@@ -40,12 +40,18 @@ _DIMENSIONS = {
 class BillClient:
     """Answers GetCostAndUsage and GetCostForecast over `entries`.
 
-    `final_before`: days before it are no longer estimated; `refusals`: granularity or `forecast` → code of the error.
+    `final_before`: days before it are no longer estimated; `refusals`: granularity or `forecast` → code of the error;
+    `answers`: so many requests are answered, and then it throttles.
     """
 
     def __init__(
-        self, entries: Sequence[Entry], final_before: date = date.max, refusals: Mapping[str, str] | None = None
+        self,
+        entries: Sequence[Entry],
+        final_before: date = date.max,
+        refusals: Mapping[str, str] | None = None,
+        answers: int = 1_000_000,
     ) -> None:
+        self.answers = answers
         self.entries = entries
         self.final_before = final_before
         self.refusals = refusals or {}
@@ -85,8 +91,9 @@ class BillClient:
         return {"Total": {"Amount": "1", "Unit": "USD"}, "ForecastResultsByTime": results}
 
     def _refuse(self, what: str, operation: str) -> None:
-        if what in self.refusals:
-            raise ClientError({"Error": {"Code": self.refusals[what], "Message": "no"}}, operation)
+        code = self.refusals.get(what) or ("ThrottlingException" if len(self.asked) > self.answers else None)
+        if code is not None:
+            raise ClientError({"Error": {"Code": code, "Message": "no"}}, operation)
 
     def _result(self, start: str, sums: Mapping[tuple[str, ...], list[int]], groups: Sequence[Any]) -> dict[str, Any]:
         found = [{"Keys": list(key), "Metrics": _metrics(*amounts)} for key, amounts in sorted(sums.items())]

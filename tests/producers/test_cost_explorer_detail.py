@@ -154,6 +154,19 @@ def test_what_has_no_region_or_usage_type_names_none():
     assert (line.region, line.usage_type) == ("", "")
 
 
+@pytest.mark.parametrize(
+    ("answers", "told", "waits"),
+    [(2, set(), {"EC2", "RDS", "S3"}), (5, {"EC2"}, {"RDS", "S3"}), (9, {"EC2", "RDS", "S3"}, set())],
+)
+def test_what_aws_does_not_answer_waits_and_what_it_did_answer_is_kept(answers, told, waits):
+    entries = [
+        Entry(DAY, service=name, billed=size, effective=size) for name, size in (("EC2", 9), ("RDS", 5), ("S3", 1))
+    ]
+    detail = detail_of(BillClient(entries, answers=answers))
+    assert {service for (_, _, service), lines in detail.usage.items() if lines} == told
+    assert {service for _, _, service in detail.left_out} == waits
+
+
 def test_hours_are_asked_where_they_are_kept_and_days_before():
     bill = BillClient(
         [Entry(DAY - timedelta(days=age), billed=100, effective=100, hour=7) for age in range(20)],
