@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+QUIX := .venv-quix
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check bench format kafka pins clean
@@ -34,8 +35,15 @@ check: $(STAMP) ## style, types, pins, schemas, SQL, compose
 	@$(BIN)/python -m schemas.generate --check
 	@$(BIN)/python deploy/check.py
 
-bench: $(STAMP) ## measure against a plain loop, on the real Apache Kafka
+bench: $(STAMP) $(QUIX)/.installed ## measure against plain loops and peers, on the real Apache Kafka
 	@$(BIN)/python -m bench
+
+# Quix Streams needs an older confluent-kafka than spendstream: it is measured from an environment of its own.
+$(QUIX)/.installed: requirements/bench.txt $(STAMP)
+	@echo "installing Quix Streams, to measure against, into $(QUIX) …"
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(QUIX)
+	@VIRTUAL_ENV=$(QUIX) $(BIN)/uv pip install --quiet --require-hashes -r requirements/bench.txt
+	@touch $@
 
 format: $(STAMP) ## put the code in shape
 	@$(BIN)/ruff check --fix --quiet .
@@ -46,6 +54,7 @@ kafka: $(STAMP) ## the real Apache Kafka on 127.0.0.1:9092, without Docker
 
 pins: ## write requirements/*.txt anew from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 pyproject.toml --extra local --extra dev -o requirements/all.txt
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 requirements/bench.in -o requirements/bench.txt
 
 clean: ## remove .venv and what the local stack has left
-	@rm -rf $(VENV) .local
+	@rm -rf $(VENV) $(QUIX) .local

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.table import Table
 
-from bench import focus_memory, sink, stream
+from bench import focus_memory, peers, sink, stream
 from bench.result import Result
 from spendstream.local.kafka_apache import QUICK_START, ApacheKafka
 from spendstream.local.kafka_install import MissingDependencyError, install
 
-RUNS = {"stream": stream.run, "sink": sink.run, "focus-memory": focus_memory.run}
+RUNS = {"stream": stream.run, "sink": sink.run, "focus-memory": focus_memory.run, "peers": peers.run}
 
 
 def results(names: list[str], *, small: bool) -> Iterator[Result]:
@@ -34,15 +34,15 @@ def main() -> int:
     parser.add_argument("--small", action="store_true", help="a few seconds, to see that it runs; ratios mean nothing")
     parser.add_argument("--json", action="store_true", help="print JSON")
     given = parser.parse_args()
+    found = []
     try:
         install(_tell)
+        for result in results(given.names or list(RUNS), small=given.small):
+            _tell(f"{result.name}: {result.ratio:.2f}")
+            found.append(result)
     except MissingDependencyError as error:
         _tell(str(error))
         return 2
-    found = []
-    for result in results(given.names or list(RUNS), small=given.small):
-        _tell(f"{result.name}: {result.ratio:.2f}")
-        found.append(result)
     if given.json:
         sys.stdout.write(json.dumps([result.plain() for result in found], indent=2) + "\n")
     else:
