@@ -41,7 +41,7 @@ def test_naive_faust_adds_up_what_was_sent(apache_kafka):
 @pytest.mark.kafka
 def test_a_wrong_sum_gives_no_figure(apache_kafka, monkeypatch):
     monkeypatch.setattr(peers, "_answer", lambda _: {"seconds": 1, "effective": {"us-east-1": 1}})
-    with pytest.raises(AssertionError, match="added up .*us-east-1"):
+    with pytest.raises(AssertionError, match=r"added up .*us-east-1"):
         peers.faust_speed(apache_kafka.bootstrap, 20)
 
 
