@@ -17,7 +17,7 @@ from typing import Any
 from scipy.special import stdtr
 
 _WEEK = 7.0
-_PRIOR_WEIGHT = 3.0
+_PRIOR_WEIGHT = 8.0
 _PRIOR_SPREAD = 1.5
 _MEMORY_WEEKS = 26.0
 _SHARE = 0.1
