@@ -1,8 +1,8 @@
 """All that detection knows of one organisation's bill: each charge class by what it is.
 
 Usage is scored by `CostSeries`; fees are held against their calendar, credits against their burn-down; a series that
-was never there is judged by how new series come here. A day is looked at as often as it is read, and settled once, when its
-source has closed it: only then is it learnt. What is looked at changes nothing.
+was never there is judged by how new series come here. A day is looked at as often as it is read, and settled once, when
+its source has closed it: only then is it learnt. What is looked at changes nothing.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
