@@ -12,7 +12,7 @@ from pathlib import Path
 from spendstream.local.simulator.bill import write_bill
 from spendstream.local.simulator.catalogue import REGIONS, SERVICES
 from spendstream.local.simulator.clock import SimulatedClock, aware
-from spendstream.local.simulator.incidents import load_incidents
+from spendstream.local.simulator.incidents import Incident, load_incidents
 from spendstream.local.simulator.making import make_incidents
 from spendstream.local.simulator.organisation import Organisation
 from spendstream.local.simulator.server import SimulatedAWS
@@ -38,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--regions", type=int, default=len(REGIONS), help=f"regions, at most {len(REGIONS)}")
     add("--noise", type=float, default=0.1, help="half-width of the noise in an hour, 0 to 0.5 (default 0.1)")
     add("--refresh-hours", type=int, default=8, help="hours between two refreshes of Cost Explorer (default 8)")
-    add("--payer", default="100000000000", help="the account that pays")
+    add("--payer", action="append", help="an account that pays; again for another organisation, with the next seed")
     add("--incidents", type=Path, help="a TOML or JSON file of incidents")
     add("--make-incidents", metavar="SEED:COUNT:FROM:TO", help="incidents made from a seed, between two days")
     parser = argparse.ArgumentParser("python -m spendstream.local.simulator", description=__doc__, parents=[sizes])
@@ -65,48 +65,55 @@ def _aware(text: str) -> datetime:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def _model(options: argparse.Namespace) -> Organisation:
-    def build(incidents: Sequence[object] = ()) -> Organisation:
-        return Organisation(
-            options.seed,
-            options.accounts,
-            options.services,
-            options.regions,
-            options.noise,
-            payer=options.payer,
-            incidents=incidents,  # type: ignore[arg-type]
-            refresh_hours=options.refresh_hours,
-        )
-
+def _models(options: argparse.Namespace) -> list[Organisation]:
+    """Return an organisation for each payer; an incident is in the one whose account its scope names, or the first."""
+    payers = options.payer or ["100000000000"]
+    plain = [_build(options, number, payer, ()) for number, payer in enumerate(payers)]
     incidents = list(load_incidents(options.incidents)) if options.incidents else []
     if options.make_incidents:
-        try:
-            seed, count, first, last = options.make_incidents.split(":")
-            days = date.fromisoformat(first), date.fromisoformat(last)
-            incidents += make_incidents(build(), int(seed), int(count), *days)
-        except ValueError as error:
-            raise ValueError(
-                f"--make-incidents wants SEED:COUNT:FROM:TO, as in 3:12:2026-03-01:2026-04-30: {error}"
-            ) from None
-    return build(incidents)
+        incidents += _made(options.make_incidents, plain[0])
+    if not incidents:
+        return plain
+    place = {account: number for number, model in enumerate(plain) for account in (model.payer, *model.accounts)}
+    return [
+        _build(options, number, payer, [one for one in incidents if place.get(one.scope.account, 0) == number])
+        for number, payer in enumerate(payers)
+    ]
+
+
+def _build(options: argparse.Namespace, number: int, payer: str, incidents: Sequence[Incident]) -> Organisation:
+    size = options.accounts, options.services, options.regions, options.noise
+    every = options.refresh_hours
+    return Organisation(options.seed + number, *size, payer=payer, incidents=incidents, refresh_hours=every)
+
+
+def _made(text: str, model: Organisation) -> Sequence[Incident]:
+    try:
+        seed, count, first, last = text.split(":")
+        return make_incidents(model, int(seed), int(count), date.fromisoformat(first), date.fromisoformat(last))
+    except ValueError as error:
+        hint = "--make-incidents wants SEED:COUNT:FROM:TO, as in 3:12:2026-03-01:2026-04-30"
+        raise ValueError(f"{hint}: {error}") from None
 
 
 def _bill(options: argparse.Namespace) -> int:
-    write_bill(_model(options), options.at, options.first, options.last, sys.stdout)
+    for number, model in enumerate(_models(options)):
+        write_bill(model, options.at, options.first, options.last, sys.stdout, header=not number)
     return 0
 
 
 def _serve(options: argparse.Namespace) -> int:
-    model = _model(options)
+    models = _models(options)
     if options.truth is not None:
-        at = whole_at(model.incidents) or options.start or datetime.now(UTC)
-        options.truth.write_text(json.dumps(document(model, at), indent=2) + "\n", encoding="utf-8")
+        ends = whole_at([incident for model in models for incident in model.incidents])
+        at = ends or options.start or datetime.now(UTC)
+        options.truth.write_text(json.dumps(document(models, at), indent=2) + "\n", encoding="utf-8")
     clock = SimulatedClock(options.start or datetime.now(UTC), options.speed)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     with SimulatedAWS(
-        model,
+        models,
         clock,
         port=options.port,
         page_size=options.page_size,

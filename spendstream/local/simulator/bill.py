@@ -16,14 +16,15 @@ _COLUMNS = {
 }  # fmt: skip
 
 
-def write_bill(model: Organisation, at: datetime, first: date, last: date, out: TextIO) -> int:
+def write_bill(model: Organisation, at: datetime, first: date, last: date, out: TextIO, *, header: bool = True) -> int:
     """Write every line of the days `first` to `last` (inclusive) that has an amount; return how many there are.
 
     Columns: day, hour, payer, the dimensions, tags as `key=value` joined by semicolons, currency, and the metrics as
     decimals.
     """
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["day", "hour", "payer", *_DIMENSIONS, "tags", "currency", *(_COLUMNS[m] for m in METRICS)])
+    if header:
+        writer.writerow(["day", "hour", "payer", *_DIMENSIONS, "tags", "currency", *(_COLUMNS[m] for m in METRICS)])
     count = 0
     for number in range((last - first).days + 1):
         day = first + timedelta(days=number)

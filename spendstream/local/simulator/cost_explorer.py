@@ -77,8 +77,7 @@ class CostExplorer:
         name = str(call.request.get("Dimension"))
         values = {dimension(row, name) for row in self._used(call)}
         told, found = self._listed(call, values)
-        accounts = name == "LINKED_ACCOUNT"
-        entries = [{"Value": v, "Attributes": {"description": account_name(v)} if accounts else {}} for v in told]
+        entries = _accounts(told) if name == "LINKED_ACCOUNT" else [{"Value": v, "Attributes": {}} for v in told]
         return {"DimensionValues": entries, **found}
 
     def get_tags(self, call: Call) -> Json:
@@ -130,6 +129,9 @@ class CostExplorer:
         answer: Json = {"ResultsByTime": results, "DimensionValueAttributes": []}
         if groups:
             answer["GroupDefinitions"] = groups
+        if {"Type": "DIMENSION", "Key": "LINKED_ACCOUNT"} in groups:
+            place = [group.get("Key") for group in groups].index("LINKED_ACCOUNT")
+            answer["DimensionValueAttributes"] = _accounts(sorted({cell.keys[place] for cell in some if cell.keys}))
         return answer | ({"NextPageToken": token} if token else {})
 
     def _used(self, call: Call) -> list[Row]:
@@ -151,3 +153,8 @@ class CostExplorer:
         some, token = page(found, request, offset, size, call.now)
         sizes: Json = {"ReturnSize": len(some), "TotalSize": len(found)}
         return list(some), sizes | ({"NextPageToken": token} if token else {})
+
+
+def _accounts(numbers: Sequence[str]) -> list[Json]:
+    """Return accounts with their names."""
+    return [{"Value": number, "Attributes": {"description": account_name(number)}} for number in numbers]

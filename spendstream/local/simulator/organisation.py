@@ -38,6 +38,7 @@ METRICS = (
 )  # fmt: skip
 _NET_PERMILLE = 940
 _BLENDED_PERMILLE = 700
+_KEPT_BYTES = 60_000_000
 _FIRST_NEWCOMER = date(2025, 7, 1).toordinal()
 
 
@@ -191,12 +192,15 @@ class Organisation:
         self._remember()
 
     def _remember(self) -> None:
-        self._used = lru_cache(maxsize=400)(lambda day: self._usage.of_day(day, self.incidents))
-        self.final = lru_cache(maxsize=100)(self._final)
-        self._plain = lru_cache(maxsize=64)(self._plain_day)
-        self._plain_sum = lru_cache(maxsize=1500)(self._sum_of_plain)
-        self._full = lru_cache(maxsize=16)(self._full_day)
-        self._full_sum = lru_cache(maxsize=200)(self._sum_of_full)
+        """Begin to keep days, as many as fit into some 60 MB of each sort and at least a fortnight of them."""
+        cell = len(self.series) * 8
+        hours, sums = (max(16, _KEPT_BYTES // size) for size in (cell * 24 * len(METRICS), cell * len(METRICS)))
+        self._used = lru_cache(maxsize=hours * 2)(lambda day: self._usage.of_day(day, self.incidents))
+        self.final = lru_cache(maxsize=hours)(self._final)
+        self._plain = lru_cache(maxsize=hours)(self._plain_day)
+        self._plain_sum = lru_cache(maxsize=sums)(self._sum_of_plain)
+        self._full = lru_cache(maxsize=8)(self._full_day)
+        self._full_sum = lru_cache(maxsize=sums)(self._sum_of_full)
 
     def without(self, incident: Incident) -> "Organisation":
         """Return the same organisation, with the same series, in which an incident does not happen."""

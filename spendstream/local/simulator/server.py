@@ -169,9 +169,7 @@ class SimulatedAWS:
                 self._move(body)
             return {"now": self.clock.now().isoformat()}
         if name == "truth" and body is None:
-            now = self.clock.now()
-            told = [document(model, now) for model in self.models]
-            return told[0] | {"incidents": [one for some in told for one in some["incidents"]]}
+            return document(self.models, self.clock.now())
         if name == "requests" and body is None:
             with self._lock:
                 counts = {"requests": dict(self._answered), "charged": dict(self._charged)}

@@ -95,11 +95,11 @@ class Truth:
     visible_in_cloudwatch_at: str | None
 
 
-def document(model: Organisation, at: datetime) -> dict[str, Any]:
-    """Return the record of all incidents of `model` as JSON, as of the simulated time `at`."""
-    truths = [asdict(truth(model, incident, at)) for incident in model.incidents]
+def document(models: Sequence[Organisation], at: datetime) -> dict[str, Any]:
+    """Return the record of all incidents of some organisations as JSON, as of the simulated time `at`."""
+    truths = [asdict(truth(model, incident, at)) for model in models for incident in model.incidents]
     return {
-        "schema_version": SCHEMA_VERSION, "at": at.isoformat(), "currency": model.currency, "incidents": truths
+        "schema_version": SCHEMA_VERSION, "at": at.isoformat(), "currency": models[0].currency, "incidents": truths
     }  # fmt: skip
 
 

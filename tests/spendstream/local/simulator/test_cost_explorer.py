@@ -165,6 +165,15 @@ def test_dimension_values_are_those_with_a_line(explorer, aws):
     assert values(MaxResults=1) == [aws.model.payer]
 
 
+def test_accounts_are_told_with_their_names(explorer, aws):
+    request = {"TimePeriod": FORTNIGHT, "Granularity": "MONTHLY", "Metrics": ["UnblendedCost"]}
+    answer = explorer.get_cost_and_usage(**request, GroupBy=[{"Type": "DIMENSION", "Key": "LINKED_ACCOUNT"}])
+    named = {entry["Value"]: entry["Attributes"]["description"] for entry in answer["DimensionValueAttributes"]}
+    assert named == {
+        aws.model.payer: "account-000000", "100000000001": "account-000001", "100000111112": "account-111112"
+    }  # fmt: skip
+
+
 def test_tags_and_cost_categories_tell_keys_and_values(explorer):
     assert explorer.get_tags(TimePeriod=FORTNIGHT)["Tags"] == ["env", "team"]
     assert set(explorer.get_tags(TimePeriod=FORTNIGHT, TagKey="env")["Tags"]) == {"", "dev", "prod"}

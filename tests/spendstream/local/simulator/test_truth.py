@@ -6,6 +6,7 @@ import sys
 import urllib.request
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -148,7 +149,7 @@ def test_incidents_made_from_a_seed_are_of_every_kind_and_the_same_again():
     assert {incident.kind for incident in made} == set(KINDS)
     assert made == make_incidents(model, 11, 13, *days)
     assert made != make_incidents(model, 12, 13, *days)
-    told = document(organisation(*made), datetime(2026, 6, 1, tzinfo=UTC))
+    told = document([organisation(*made)], datetime(2026, 6, 1, tzinfo=UTC))
     assert told["schema_version"] == 1
     assert all(one["parts"] for one in told["incidents"] if one["kind"] != "credit_end")
 
@@ -157,7 +158,7 @@ def test_the_truth_is_told_over_http():
     model = organisation(Incident("one", "spike", START, INSTANCES, 4.0, END))
     with SimulatedAWS(model, SimulatedClock(AFTER)) as aws:
         told = get(aws, "truth")
-    assert told == json.loads(json.dumps(document(model, AFTER)))
+    assert told == json.loads(json.dumps(document([model], AFTER)))
     assert told["incidents"][0]["parts"][0]["usage_type"] == "BoxUsage:m7g.large"
 
 
@@ -170,6 +171,23 @@ def test_the_program_writes_the_bill(capsys):
     head, *lines = capsys.readouterr().out.splitlines()
     column = head.split(",").index("amortized")
     assert sum(Decimal(line.split(",")[column]) for line in lines) == cost(organisation(), date(2026, 3, 5))
+
+
+def test_the_program_writes_the_bills_of_several_payers(capsys):
+    payers = ["--payer", "100000000000", "--payer", "200000000000"]
+    assert main(["bill", *SIZE, *FIFTH, *payers, "--at", "2026-06-01T00:00:00Z"]) == 0
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert {line.split(",")[2] for line in lines} == {"100000000000", "200000000000"}
+    assert head not in lines
+
+
+def test_the_documented_incidents_can_be_read(tmp_path):
+    page = (Path(__file__).parents[4] / "docs" / "simulated-aws.md").read_text()
+    (tmp_path / "incidents.toml").write_text(page.split("```toml\n")[1].split("```")[0])
+    incidents = load_incidents(tmp_path / "incidents.toml")
+    assert [incident.kind for incident in incidents] == ["leaked_keys", "step"]
+    assert truth(organisation(*incidents), incidents[0], AFTER).parts
+    assert all(f"| `{kind}` |" in page for kind in KINDS)
 
 
 @pytest.mark.parametrize(
