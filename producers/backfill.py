@@ -11,8 +11,9 @@ from producers.cost_explorer_access import Access
 from producers.cost_explorer_views import CostExplorerView
 from producers.polling_cost import backfill_cost, size_of, view_backfill_cost
 from producers.publisher import Publisher
-from producers.runner import Shared
 from producers.runs import Runs
+from producers.shared import Shared
+from producers.sole import publishing
 from producers.source import ReadingReport, SourceError
 from spendstream.admin import ensure_topics
 from spendstream.clock import Clock, SystemClock
@@ -96,8 +97,20 @@ def backfill(settings: Settings, months: int, agree: Callable[[str], bool], tell
     if not settings.cost_explorer.enabled:
         raise ConfigurationError("Cost Explorer is not configured: set SPENDSTREAM_COST_EXPLORER__ENABLED=true")
     ensure_topics(settings)
+    with publishing(settings) as moved:
+        _read_months(settings, months, agree, tell, moved)
+
+
+def _read_months(
+    settings: Settings,
+    months: int,
+    agree: Callable[[str], bool],
+    tell: Callable[[str], None],
+    moved: Callable[[], None],
+) -> None:
     shared = Shared(settings, SystemClock())
     publisher = Publisher(settings, shared.clock)
+    publisher.moved = moved
     for source in _bills(settings, shared.budget, publisher):
         work = Backfill(source, shared.runs, shared.clock)
         plan = work.plan(months)

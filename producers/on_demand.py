@@ -14,13 +14,14 @@ from spendstream.settings import ConfigurationError, Health
 _ANSWERS = {
     "accepted": (202, "{name} is read now"),
     "running": (409, "{name} is being read already"),
+    "standby": (409, "another process publishes for this deployment, and this one waits: ask that one"),
     "unknown": (404, "there is no source {name}; /healthz names all"),
 }
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - an address to recognise, not to listen on
 
 
 def pages(settings: Health, ask: Callable[[str], str]) -> Sequence[web.AbstractRouteDef]:
-    """Return the page that takes requests; `ask` answers `accepted`, `running` or `unknown`."""
+    """Return the page that takes requests; `ask` answers with a key of `_ANSWERS`."""
 
     async def run(request: web.Request) -> web.Response:
         if settings.token is None:

@@ -34,7 +34,8 @@ class Sender:
     codec
         Encodes and decodes its events.
     moved
-        Called at each event, and by a source that reads for long without sending any: a sign of life.
+        Called before each event, and by a source that reads for long without sending any: a sign of life. What it
+        raises keeps the event from being sent.
     """
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
@@ -72,8 +73,8 @@ class Sender:
             elif then is not None:
                 self._acknowledged.append(then)
 
-        self._produce(self.topic(topic), partition, key.encode(), self.codec.encode(event), done)
         self.moved()
+        self._produce(self.topic(topic), partition, key.encode(), self.codec.encode(event), done)
         self._raise()
         self._follow()
 

@@ -76,8 +76,8 @@ def ensure_topics(settings: Settings, changelogs: tuple[str, ...] = (), timeout:
         elif len(there[topic.name].partitions) < topic.partitions:
             raise ConfigurationError(
                 f"topic {topic.name} has {len(there[topic.name].partitions)} partitions, and kafka.shards says "
-                f"{topic.partitions}: partition counts never change in place; set it back, or raise "
-                "kafka.epoch and read the sources again"
+                f"{topic.partitions}: partition counts never change in place; set it back, and see "
+                "`spendstream topics rebuild --help`"
             )
     if missing:
         wanted = [NewTopic(t.name, t.partitions, settings.kafka.replication, config=t.configuration) for t in missing]

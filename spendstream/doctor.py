@@ -81,7 +81,7 @@ def _kafka(settings: Settings) -> Iterator[Finding]:
         name for name, count in wanted.items() if name in there.topics and len(there.topics[name].partitions) < count
     ]
     if wrong:
-        fix = "set kafka.shards back, or raise kafka.epoch and read the sources again"
+        fix = "set kafka.shards back, and see `spendstream topics rebuild --help`"
         yield failed("topics", f"fewer partitions than kafka.shards says: {', '.join(wrong)}", fix)
     elif missing:
         yield good("topics", f"{len(missing)} of {len(wanted)} are not there yet; `spendstream topics` makes them")

@@ -223,7 +223,10 @@ class Processing(Section):
     steps: tuple[str, ...] = Field((), description="steps that this worker runs; empty: all")
     state_folder: Path = Field(Path(".local/state"), description="where state is kept on disk")
     session_seconds: float = Field(
-        10, ge=6, le=300, description="after so long without a sign of life its work moves on"
+        10,
+        ge=6,
+        le=300,
+        description="after so long without a sign of life its work moves on; so does the right to publish",
     )
 
 

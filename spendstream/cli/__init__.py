@@ -2,7 +2,7 @@
 
 import typer
 
-from spendstream.cli import dead_letters, local, replays, services, sources, upkeep
+from spendstream.cli import dead_letters, local, replays, services, sources, topics, upkeep
 
 app = typer.Typer(
     name="spendstream",
@@ -13,6 +13,7 @@ app = typer.Typer(
 )
 for commands in (local, services, sources, upkeep):
     app.add_typer(commands.app)
+app.add_typer(topics.app, name="topics", rich_help_panel="Data")
 app.add_typer(replays.app, name="replay", rich_help_panel="Data")
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel="Data")
 

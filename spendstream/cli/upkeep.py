@@ -25,18 +25,6 @@ def migrate() -> None:
 
 @app.command(rich_help_panel=_PANEL)
 @plainly
-def topics() -> None:
-    """Create the topics that are missing."""
-    from processors.pipeline import changelogs  # noqa: PLC0415 - keeps other commands quick
-    from spendstream.admin import ensure_topics  # noqa: PLC0415
-
-    settings = configuration.load()
-    created = ensure_topics(settings, changelogs(settings))
-    typer.echo("\n".join(f"created {name}" for name in created) or "all topics are there")
-
-
-@app.command(rich_help_panel=_PANEL)
-@plainly
 def verify(as_json: AsJson = False) -> None:
     """Count and add up Kafka and ClickHouse, and compare them to the last digit."""
     from spendstream.verify import verify as compare  # noqa: PLC0415 - keeps other commands quick

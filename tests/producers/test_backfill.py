@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from producers.backfill import Backfill, months_before
 from producers.polling_cost import Size, estimate, runs_a_month
 from producers.publisher import Publisher
-from producers.runner import Shared
+from producers.shared import Shared
 from schemas.events import CostStatement
 from spendstream.money import to_units
 from spendstream.settings import load

@@ -10,7 +10,8 @@ from producers.budget import NoBudget
 from producers.cost_explorer_controls import CostExplorerControls
 from producers.cost_explorer_query import Asker
 from producers.polling_cost import Size, estimate
-from producers.runner import Shared, read_once
+from producers.runner import read_once
+from producers.shared import Shared
 from producers.source import SourceError
 from schemas.events import SourceControl
 from spendstream.clock import ManualClock

@@ -5,7 +5,7 @@ import json
 import socket
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from urllib.request import Request, urlopen
 
 import pytest
@@ -14,12 +14,29 @@ from pydantic import SecretStr
 from producers.cloudwatch import CloudWatch
 from producers.focus_export import FocusExport
 from producers.on_demand import pages
-from producers.runner import Service, run_now
+from producers.runner import run_now
 from producers.sender import DeliveryError
+from producers.service import Service
 from producers.source import ReadingReport
 from spendstream.health import health_page
-from spendstream.settings import ConfigurationError
+from spendstream.settings import ConfigurationError, Settings
 from tests.producers.test_focus_columns import ROW
+
+
+class Undisputed(AbstractContextManager["Undisputed"]):
+    """The right to publish where nobody else wants it."""
+
+    def __init__(self, _: Settings) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def wait(self, _: threading.Event) -> bool:
+        return True
+
+    def check(self) -> None:
+        pass
 
 
 @pytest.fixture
@@ -47,7 +64,7 @@ def deployment(embedded_kafka, export):
 
 @contextmanager
 def running(settings):
-    service = Service(settings)
+    service = Service(settings, Undisputed)
     thread = threading.Thread(target=service.run_until_stopped)
     with health_page(service, settings.health, settings.health.produce, pages(settings.health, service.ask)):
         thread.start()
@@ -129,7 +146,7 @@ def test_when_kafka_refuses_the_lanes_begin_anew(deployment, monkeypatch):
         return read(source)
 
     monkeypatch.setattr(FocusExport, "run_once", run_once)
-    monkeypatch.setattr("producers.runner._FIRST_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr("producers.service._FIRST_PAUSE_SECONDS", 0.05)
     with running(settings):
         assert "1 published" in until_read(settings)
 
@@ -138,7 +155,7 @@ def test_an_error_that_no_pause_heals_ends_the_process(deployment):
     settings = deployment()
     settings = settings.model_copy(update={"focus": (settings.focus[0].model_copy(update={"schedule": "hourly"}),)})
     with pytest.raises(ConfigurationError, match="'hourly' is no cron expression"):
-        Service(settings).run_until_stopped()
+        Service(settings, Undisputed).run_until_stopped()
 
 
 def test_a_bill_that_takes_long_does_not_hold_up_metrics(deployment, monkeypatch):
