@@ -13,9 +13,9 @@ from schemas.registry import schema_source
 from schemas.repository import UnknownSchemaError
 from spendstream.admin import kafka_client
 from spendstream.read_back import read_back
+from spendstream.recorded import Held, Recorded, recorded
 from spendstream.settings import ConfigurationError, Settings
 from spendstream.topics import HEADS, STATEMENTS, TOPICS, USAGE
-from spendstream.verify import Held, newest_in_kafka
 
 _SECONDS = 30
 _SHOWN = 20
@@ -33,15 +33,14 @@ class Contents:
         Statements (in parts: each part), readings opened, readings closed in every partition, heads, usage events.
     """
 
-    newest: Held
+    newest: dict[str, Held] = field(default_factory=dict)
     heads: dict[bytes, bytes] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
 
 
 def contents(settings: Settings) -> Contents:
     """Return what the input topics of the epoch that the settings name hold."""
-    newest, _ = newest_in_kafka(settings)
-    found = Contents(newest)
+    found, statements = Contents(), Recorded()
     codec = Codec(schema_source(settings), {CostStatement.SUBJECT: "effective"})
     closes: Counter[str] = Counter()
     opened: set[str] = set()
@@ -51,6 +50,7 @@ def contents(settings: Settings) -> Contents:
                 event = codec.decode(raw)
             except (CodecError, UnknownSchemaError):
                 continue
+            statements.take(event)
             if isinstance(event, CostHead):
                 found.heads["/".join(str(getattr(event, f.name)) for f in fields(event)[:9]).encode()] = raw
             elif isinstance(event, ReadingClosed):
@@ -61,6 +61,7 @@ def contents(settings: Settings) -> Contents:
                 found.counts["statements"] += 1
             elif isinstance(event, UsageMetrics):
                 found.counts["usage events"] += 1
+    found.newest = statements.newest()
     found.counts["readings opened"] = len(opened)
     found.counts["readings closed"] = sum(count >= settings.kafka.shards for count in closes.values())
     found.counts["heads"] = len(found.heads)
@@ -91,7 +92,7 @@ def drop_old(settings: Settings) -> list[str]:
     admin = AdminClient(kafka_client(settings) | {"log_level": 0})
     there = admin.list_topics(timeout=_SECONDS).topics
     groups = [group.group_id for group in admin.list_consumer_groups(request_timeout=_SECONDS).result().valid]
-    newest, _ = newest_in_kafka(settings)
+    newest = recorded(settings).newest()
     old_topics, old_groups = [], []
     for epoch in range(1, settings.kafka.epoch):
         names = settings.kafka.model_copy(update={"epoch": epoch}).topics
@@ -100,7 +101,7 @@ def drop_old(settings: Settings) -> list[str]:
             kafka = settings.kafka.model_copy(
                 update={"epoch": epoch, "shards": len(there[names.name(STATEMENTS)].partitions)}
             )
-            _check_held(newest_in_kafka(settings.model_copy(update={"kafka": kafka}))[0], newest, epoch)
+            _check_held(recorded(settings.model_copy(update={"kafka": kafka})).newest(), newest, epoch)
         mine = re.compile(rf"{re.escape(settings.kafka.prefix)}spendstream-[a-z]+-e{epoch}(-.*)?")
         own = [name for name in {*there, *groups} if mine.fullmatch(name)]
         old_topics += sharded + [name for name in own if name in there]
@@ -113,7 +114,7 @@ def drop_old(settings: Settings) -> list[str]:
     return sorted(old_topics)
 
 
-def _check_held(old: Held, new: Held, epoch: int) -> None:
+def _check_held(old: dict[str, Held], new: dict[str, Held], epoch: int) -> None:
     lacking = [scope for scope, held in old.items() if scope not in new or new[scope][0] < held[0]]
     if lacking:
         raise ConfigurationError(
