@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spendstream.local.simulator.catalogue import COST_SCALE, MARKETPLACE, QUANTITY_SCALE
-from spendstream.local.simulator.incidents import Incident, of_kind
+from spendstream.local.simulator.incidents import Incident, IncidentError, of_kind
 from spendstream.local.simulator.series import Series, hashed
 
 Ints = NDArray[np.int64]
@@ -21,6 +21,8 @@ _NOT_CHARGED_ON = frozenset({"Tax", "Support fee", "Credit", "Refund"})
 _PLAN_SERVICES = frozenset({"Amazon Elastic Compute Cloud - Compute", "Amazon Elastic Container Service"})
 _RESERVED_SERVICE = "Amazon Relational Database Service"
 SUPPORT = "AWS Support (Business)"
+#: Services that have a fee of the month.
+FEES = frozenset({SUPPORT, MARKETPLACE.service, _RESERVED_SERVICE})
 _PLAN_PERCENT, _RESERVED_PERCENT = 72, 60
 _PLAN_SHARE, _RESERVED_SHARE = 40, 50
 _SUBSCRIPTION = 450 * COST_SCALE
@@ -54,6 +56,11 @@ class Charges:
         So many of them are there in any case; the rest an incident brings.
     incidents
         What goes wrong; some of it changes fees, credits or commitments.
+
+    Raises
+    ------
+    IncidentError
+        When a fee is to be doubled that there is not.
     """
 
     def __init__(
@@ -65,6 +72,10 @@ class Charges:
         ordinary: int,
         incidents: Sequence[Incident],
     ) -> None:
+        for incident in of_kind(incidents, "double_fee"):
+            if incident.scope.service not in FEES:
+                names = ", ".join(sorted(FEES))
+                raise IncidentError(f"incident {incident.id}: its service has no fee of the month; use one of {names}")
         self._seed = seed
         self._incidents = incidents
         home = usage[0].region
@@ -165,7 +176,10 @@ class Charges:
         earned[self._reservation] = self._reserved_hour - used
         if day.day == 1:
             hours = 24 * calendar.monthrange(day.year, day.month)[1]
-            charge[self._reservation, 0] = self._reserved_hour * hours * self.times(day, _RESERVED_SERVICE)
+            times = self.times(day, _RESERVED_SERVICE)
+            charge[self._reservation, 0] = self._reserved_hour * hours * times
+            # What is charged twice is earned by nothing: it is effective cost of its own.
+            earned[self._reservation, 0] += self._reserved_hour * hours * (times - 1)
 
     def _monthly_and_credits(self, day: date, charge: Ints, earned: Ints) -> None:
         if day.day == 1:

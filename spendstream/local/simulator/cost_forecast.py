@@ -84,7 +84,7 @@ class _Known:
     def _measured(self, weekday: int, *, first: bool) -> tuple[int, float]:
         likes = self._like(weekday)
         if first:
-            # The month before the last one, where the last one's fees still grow.
+            # That of last month: what stands on the first of this one still grows.
             month = (self._now.replace(day=1) - _A_DAY).replace(day=1)
             return self._of(day_start(month.date())), pstdev(likes)
         return sum(likes) // len(likes), pstdev(likes)

@@ -21,7 +21,8 @@ def make_incidents(model: Organisation, seed: int, count: int, first: date, last
     """Return `count` incidents that begin from `first` to `last` (inclusive), every kind in turn.
 
     Places are drawn among the series of usage, dearer ones more often, sizes of factors evenly from a range, and times
-    evenly by the hour. The same arguments give the same incidents.
+    evenly by the hour. A credit that is used up by then cannot end: such an incident changes nothing, and its truth
+    says so. The same arguments give the same incidents.
     """
     usage = [series for series in model.series if series.record_type == "Usage" and not series.since]
     kinds = list(KINDS)

@@ -178,7 +178,10 @@ class SimulatedAWS:
             return self._faults.add(body)
         if name == "denied":
             if body is not None:
-                self.identities.denied = frozenset(str(action) for action in body.get("actions") or ())
+                actions = body.get("actions")
+                if not isinstance(actions, list):
+                    raise refused('give {"actions": ["ce:GetTags"]}; an empty list allows all')
+                self.identities.denied = frozenset(str(action) for action in actions)
             return {"actions": sorted(self.identities.denied)}
         raise AwsError("NotFound", f"the simulator has nothing at {path}", 404)
 

@@ -73,12 +73,22 @@ def test_what_vanishes_saves():
     assert Decimal(told.impact_so_far) < 0
 
 
-def test_a_fee_is_charged_twice():
+@pytest.mark.parametrize(
+    ("service", "record_type"),
+    [
+        ("Northwind Log Analytics", "Fee"),
+        ("Amazon Relational Database Service", "RIFee"),
+        ("AWS Support (Business)", "Support fee"),
+    ],
+)
+def test_a_fee_is_charged_twice(service, record_type):
     first = datetime(2026, 3, 1, tzinfo=UTC)
-    incident = Incident("one", "double_fee", first, Scope(service="Northwind Log Analytics"), 2.0)
+    incident = Incident("one", "double_fee", first, Scope(service=service), 2.0)
     told = truth(organisation(incident), incident, AFTER)
-    assert (told.charge_class, told.impact_so_far) == ("recurring_fee", "450.0000000000")
-    assert [(part.record_type, part.share) for part in told.parts] == [("Fee", "1.000000")]
+    fee = cost(organisation(), first.date(), "UnblendedCost", record_type=record_type)
+    assert told.charge_class == "recurring_fee"
+    assert Decimal(told.impact_so_far) == Decimal(told.impact_so_far_billed) == fee > 0
+    assert [(part.record_type, part.share) for part in told.parts] == [(record_type, "1.000000")]
 
 
 @pytest.mark.parametrize(("size", "spent"), [(120.0, "120"), (2500.0, "2500")])
@@ -223,6 +233,10 @@ def test_the_program_serves_and_writes_the_truth(tmp_path):
     [
         ([Incident("one", "spike", START, Scope("999999999999"), 2.0)], "incident one: nothing that the organisation"),
         ([Incident("one", "credit_end", START, Scope(), 1.0)] * 2, "the same id"),
+        (
+            [Incident("one", "double_fee", datetime(2026, 3, 1, tzinfo=UTC), Scope(service=EC2), 2.0)],
+            "has no fee of the month; use one of AWS Support",
+        ),
     ],
 )
 def test_incidents_that_cannot_happen_are_refused(incidents, says):
