@@ -26,6 +26,8 @@ _BETWEEN_EDITIONS = timedelta(hours=10)
 #: Simulated seconds a second: Cost Explorer is refreshed while it is read.
 _SPEED = 600
 
+_BILL = ("ProviderName", "BillingAccountId", "BillingPeriodStart")
+
 Row = dict[str, str]
 #: Source, provider, service → billed cost.
 Sums = dict[tuple[str, str, str], Decimal]
@@ -38,12 +40,13 @@ class History:
         self._random = random.Random(seed)  # noqa: S311 - a drill, not a secret
         sample = files("spendstream.local") / "data" / "focus" / "focus_sample.csv"
         self._all: list[Row] = list(csv.DictReader(sample.read_text("utf-8").splitlines()))
-        self._there = set(self._random.sample(range(len(self._all)), len(self._all) * 3 // 4))
+        self._there = set(self._random.sample(range(len(self._all)), len(self._all) * 3 // 4)) | self._anchors()
 
     def write(self, path: Path, modified: float) -> None:
         """Write the next edition as if it had been made at `modified` (seconds since 1970)."""
         chance = self._random
         self._there ^= set(chance.sample(range(len(self._all)), len(self._all) // 10))
+        self._there |= self._anchors()
         for number in chance.sample(range(len(self._all)), len(self._all) // 5):
             cost = str(Decimal(chance.randrange(-(10**6), 10**9)).scaleb(-chance.randrange(2, 12)))
             self._all[number] = {**self._all[number], "BilledCost": cost, "EffectiveCost": cost}
@@ -54,6 +57,11 @@ class History:
             writer.writerows(self._all[number] for number in sorted(self._there))
         os.utime(draft, (modified, modified))
         draft.rename(path)
+
+    def _anchors(self) -> set[int]:
+        """Return a row of each bill that is always there: an export without any row of a bill says nothing of it."""
+        bills = [tuple(row[name] for name in _BILL) for row in self._all]
+        return {bills.index(bill) for bill in bills}
 
 
 class Bills:
