@@ -10,9 +10,11 @@ _COLUMNS = (
     "source", "provider", "billing_account", "view", "last_opened", "last_closed", "last_announced",
     "closed_through", "final_through", "open_readings",
 )  # fmt: skip
+# A reading that never closed is superseded by the next that did, and counts as open no longer.
 _BOOKS = """
 SELECT source, provider, billing_account, view, max(opened_at), max(closed_at), any(announced), max(closed_through),
-       max(final_through), countIf(closed_at IS NULL)
+       max(final_through),
+       arrayCount(o -> o > maxIf(opened_at, isNotNull(closed_at)), groupArrayIf(opened_at, isNull(closed_at)))
 FROM (SELECT * FROM readings FINAL WHERE run = 'live') AS r
 LEFT JOIN (
     SELECT source, provider, billing_account, view, toNullable(max(closed)) AS announced FROM (

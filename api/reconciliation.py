@@ -28,6 +28,7 @@ _READINGS = f"""
 WITH last AS (
     SELECT source, provider, billing_account, argMax(reading, opened_at) AS reading,
            argMax(first_day, opened_at) AS since, argMax(last_day, opened_at) AS until,
+           argMax(billing_periods, opened_at) AS periods,
            argMax(arrayZip(currencies, billed, effective), opened_at) AS said
     FROM (SELECT * FROM readings FINAL WHERE isNotNull(closed_at) AND view = '' AND run = 'live') AS r
     INNER JOIN {ANNOUNCED} AS a USING (source, provider, billing_account, reading)
@@ -43,7 +44,7 @@ FROM (
     SELECT source, provider, billing_account, last.reading AS reading, currency, toDecimal128(0, 18),
            toDecimal128(0, 18), held.billed, held.effective
     FROM {SUMS} AS held INNER JOIN last USING (source, provider, billing_account)
-    WHERE day >= since AND day <= until
+    WHERE day >= since AND day <= until AND (empty(periods) OR has(periods, billing_period))
 )
 GROUP BY source, provider, billing_account, currency
 HAVING sum(said_billed) != 0 OR sum(held_billed) != 0 OR sum(said_effective) != 0 OR sum(held_effective) != 0

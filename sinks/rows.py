@@ -277,6 +277,7 @@ _READING = (
     "opened_at",
     "first_day",
     "last_day",
+    "billing_periods",
     "closed_at",
     "scopes",
     "published",
@@ -294,7 +295,7 @@ def opened_rows(event: ReadingOpened, run: str) -> list[Batch]:
     """Return a reading that has begun."""
     head = (run, event.source, event.provider, event.billing_account, event.reading, event.view or _NO_VIEW)
     nothing: tuple[Any, ...] = (None, 0, 0, None, None, [], [], [], [], 0)
-    row = (*head, event.opened_at, event.first_day, event.last_day, *nothing)
+    row = (*head, event.opened_at, event.first_day, event.last_day, list(event.billing_periods), *nothing)
     return [Batch("readings", _READING, [row], 1)]
 
 
@@ -302,7 +303,8 @@ def closed_rows(event: ReadingClosed, run: str) -> list[Batch]:
     """Return a reading that is complete; the copies of all partitions give the same row."""
     head = (run, event.source, event.provider, event.billing_account, event.reading, event.view or _NO_VIEW)
     row: tuple[Any, ...] = (
-        *(*head, event.opened_at, event.first_day, event.last_day, event.closed_at, event.scopes, event.published),
+        *(*head, event.opened_at, event.first_day, event.last_day, list(event.billing_periods)),
+        *(event.closed_at, event.scopes, event.published),
         *(event.closed_through, event.final_through, [total.currency for total in event.totals]),
         [total.lines for total in event.totals],
         [total.billed for total in event.totals],

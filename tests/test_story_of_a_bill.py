@@ -133,6 +133,7 @@ async def test_a_bill_is_right_at_each_step(stage: Stage, monkeypatch: pytest.Mo
     march = {"mar8": "10", "mar9": "19.500000000000000001"}
     assert await api.everywhere() == [days(**march, apr1="7")] * 3
     assert await api.windows() == windows("7", "36.500000000000000001", "7", "7", "36.500000000000000001")
+    assert await api.differences() == []
 
     # 1 April is restated in three parts (8 + 16 + 32), and the third is late: another payer's reading closes meanwhile.
     monkeypatch.setattr(statement, "MAX_PART_BYTES", 1)
@@ -149,6 +150,7 @@ async def test_a_bill_is_right_at_each_step(stage: Stage, monkeypatch: pytest.Mo
     await reading
     assert await api.everywhere() == [days(**march, apr1="156")] * 3
     assert await api.windows() == windows("156", "185.500000000000000001", "156", "156", "185.500000000000000001")
+    assert await api.differences() == []
     whole = company.clock.now()
 
     # A reading brings 70 and never closes, while the other payer's does: nobody sees the 70.
@@ -165,6 +167,8 @@ async def test_a_bill_is_right_at_each_step(stage: Stage, monkeypatch: pytest.Mo
     company.read()
     assert await api.everywhere() == [days(**march, apr1="171")] * 3
     assert await api.windows() == windows("171", "200.500000000000000001", "171", "171", "200.500000000000000001")
+    assert await api.open_readings() == {}
+    assert await api.differences() == []
 
     # What was known at each time stays known.
     known = [await api.days(f"&as_of={at:%Y-%m-%dT%H:%M:%SZ}") for at in (at_the_end_of_march, whole, never_closed)]

@@ -10,6 +10,7 @@ CREATE TABLE IF NOT EXISTS readings {on_cluster}
     opened_at DateTime64(3, 'UTC'),
     first_day Date32,
     last_day Date32,
+    billing_periods Array(Date),
     closed_at Nullable(DateTime64(3, 'UTC')),
     scopes UInt64,
     published UInt64,

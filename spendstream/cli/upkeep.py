@@ -81,7 +81,7 @@ def status(as_json: AsJson = False) -> None:
 _BOOK = ("source", "provider", "billing_account", "last_reading", "closed", "through", "open_readings")
 _STATUS = """
 SELECT source, provider, billing_account, argMax(reading, opened_at), max(closed_at), max(closed_through),
-       countIf(closed_at IS NULL)
+       arrayCount(o -> o > maxIf(opened_at, isNotNull(closed_at)), groupArrayIf(opened_at, isNull(closed_at)))
 FROM readings FINAL WHERE run = 'live' GROUP BY source, provider, billing_account ORDER BY 1, 2, 3
 """
 
