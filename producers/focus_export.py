@@ -10,22 +10,24 @@ import gzip
 import io
 import json
 import pickle
+import re
 import tempfile
 import time
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
-from zlib import crc32
 
 import boto3
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from producers.focus_columns import RowError, missing_columns, parse_row
 from producers.publisher import Coverage, Publisher, Reading
-from producers.source import ReadingReport
+from producers.source import ReadingReport, SourceError
 from producers.statement import Line, Scope
 from schemas.dead_letters import dead_letter
 from spendstream.settings import ConfigurationError
@@ -36,6 +38,7 @@ _SIGN_OF_LIFE = 10_000
 _PARQUET_ROWS = 1_000
 _PARQUET_BUFFER_BYTES = 1024 * 1024
 _ENDINGS = (".csv", ".csv.gz", ".parquet")
+_NOT_UTF8 = re.compile("[\udc80-\udcff]")
 _Book = tuple[str, str]
 
 
@@ -71,7 +74,9 @@ class FocusExport:
         Raises
         ------
         ConfigurationError
-            When there is no such file, none that can be read, or a mandatory column is missing.
+            When there is no such file, or a mandatory column is missing.
+        SourceError
+            When a file is damaged. What a cut reading has published is announced by no one, and superseded by the next.
         """
         began = time.monotonic()
         lines = letters = statements = 0
@@ -80,8 +85,10 @@ class FocusExport:
             buckets = _Buckets(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="spendstream-focus-"))))
             paths, newest = stack.enter_context(_files(self._options.path))
             for path, name in paths:
-                for number, row in _rows(path, name):
+                for number, row, problem in _rows(path, name):
                     try:
+                        if problem is not None:
+                            raise problem
                         scope, line, account_name = parse_row(row, self.source)
                     except RowError as error:
                         letters += 1
@@ -148,7 +155,7 @@ class _Buckets:
         self._files: list[IO[bytes]] = [(folder / f"{number:03d}").open("w+b") for number in range(_BUCKETS)]
 
     def add(self, scope: Scope, line: Line, account_name: str | None) -> None:
-        file = self._files[crc32(scope.key.encode()) % _BUCKETS]
+        file = self._files[zlib.crc32(scope.key.encode()) % _BUCKETS]
         pickle.dump((scope, line, account_name), file, pickle.HIGHEST_PROTOCOL)
 
     def scopes(self) -> Iterator[tuple[Scope, Sequence[Line], str | None]]:
@@ -202,28 +209,75 @@ def _from_s3(place: str, folder: Path) -> tuple[list[tuple[Path, str]], datetime
     return files, newest
 
 
-def _rows(path: Path, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield the rows of a file with their line, the header being line 1."""
-    if name.endswith(".parquet"):
-        # Read by pages rather than by row groups ahead: a row group may hold a million rows.
-        file = pq.ParquetFile(path, buffer_size=_PARQUET_BUFFER_BYTES, pre_buffer=False)
-        _check_columns(file.schema_arrow.names, name)
-        number = 1
-        for batch in file.iter_batches(_PARQUET_ROWS, use_threads=False):
-            for row in batch.to_pylist():
-                number += 1
-                yield number, row
-        return
-    with path.open("rb") as plain, _unpacked(plain, name) as text:
-        reader = csv.DictReader(text)
-        _check_columns(list(reader.fieldnames or ()), name)
-        for row in reader:
-            yield reader.line_num, row
+_Numbered = tuple[int, dict[str, Any], RowError | None]
+
+
+def _rows(path: Path, name: str) -> Iterator[_Numbered]:
+    """Yield the rows of a file with their line, the header being line 1, and what is wrong with a row as such."""
+    try:
+        if name.endswith(".parquet"):
+            yield from _parquet_rows(path, name)
+        else:
+            with path.open("rb") as plain, _unpacked(plain, name) as text:
+                yield from _csv_rows(text, name)
+    except (pa.ArrowException, EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise SourceError(
+            f"{name} cannot be read: {error}; see that it is whole, and export or copy it again"
+        ) from error
+
+
+def _parquet_rows(path: Path, name: str) -> Iterator[_Numbered]:
+    # Read by pages rather than by row groups ahead: a row group may hold a million rows.
+    file = pq.ParquetFile(path, buffer_size=_PARQUET_BUFFER_BYTES, pre_buffer=False)
+    _check_columns(file.schema_arrow.names, name)
+    number = 1
+    for batch in file.iter_batches(_PARQUET_ROWS, use_threads=False):
+        for row in batch.to_pylist():
+            number += 1
+            yield number, row, None
+
+
+def _csv_rows(text: io.TextIOWrapper, name: str) -> Iterator[_Numbered]:
+    lines = _Lines(text)
+    reader = csv.DictReader(lines)
+    _check_columns(list(reader.fieldnames or ()), name)
+    last = (reader.fieldnames or [""])[-1]
+    while True:
+        lines.broken = False
+        problem, row = None, {}
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            problem = RowError(f"the row is no CSV: {error}")
+        if lines.broken:
+            problem = RowError("the row is not in UTF-8")
+        elif problem is None and (None in row or row[last] is None):
+            problem = RowError(f"the row has {'more' if None in row else 'fewer'} fields than the header")
+        yield lines.number, row, problem
+
+
+class _Lines:
+    """The lines of a file: how many were read, and whether one of them was not in UTF-8."""
+
+    def __init__(self, text: io.TextIOWrapper) -> None:
+        self._text = text
+        self.number = 0
+        self.broken = False
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self._text:
+            self.number += 1
+            if not line.isascii() and _NOT_UTF8.search(line):
+                self.broken = True
+            yield line
 
 
 def _unpacked(raw: IO[bytes], name: str) -> io.TextIOWrapper:
     source: Any = gzip.GzipFile(fileobj=raw) if name.endswith(".gz") else raw
-    return io.TextIOWrapper(source, "utf-8-sig", newline="")
+    # A byte that is not UTF-8 comes through as a lone surrogate, so that only its row is lost.
+    return io.TextIOWrapper(source, "utf-8-sig", "surrogateescape", newline="")
 
 
 def _check_columns(names: list[str], file: str) -> None:

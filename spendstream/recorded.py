@@ -1,21 +1,19 @@
 """What Kafka has recorded of statements, readings and controls, read back whole to be counted and added up."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime
-
-from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from producers.statement import Scope
 from schemas.codec import Codec, CodecError
 from schemas.events import CostStatement, Event, ReadingClosed, SourceControl
 from schemas.registry import schema_source
 from schemas.repository import UnknownSchemaError
-from spendstream.admin import kafka_client
 from spendstream.clock import day_number
+from spendstream.read_back import read_back
 from spendstream.settings import Settings
-from spendstream.topics import CONTROLS, STATEMENTS, Topic
+from spendstream.topics import CONTROLS, STATEMENTS
 
 #: Version, lines, billed and effective cost in 10⁻¹⁸ units.
 Held = tuple[int, int, int, int]
@@ -121,39 +119,17 @@ def _book_of(event: SourceControl) -> tuple[str, str, str]:
 
 
 def recorded(settings: Settings) -> Recorded:
-    """Read back `cost.statements` and `source.controls`; what cannot be read has been buried, and is left out."""
+    """Read back `cost.statements` and `source.controls`; what cannot be read has been buried, and is left out.
+
+    Raises
+    ------
+    ConfigurationError
+        When no Kafka answers.
+    """
     found = Recorded()
-    for topic in (STATEMENTS, CONTROLS):
-        for event in _events(settings, topic):
-            found.take(event)
-    return found
-
-
-def _events(settings: Settings, topic: Topic) -> Iterator[Event]:
     codec = Codec(schema_source(settings), {CostStatement.SUBJECT: "effective"})
-    consumer = Consumer(
-        {
-            **kafka_client(settings),
-            "group.id": f"{settings.kafka.prefix}spendstream-verify",
-            "enable.auto.commit": False,
-            "enable.partition.eof": True,
-            "fetch.message.max.bytes": 16 * 1024 * 1024,
-        }
-    )
-    name, partitions = settings.kafka.topics.name(topic), settings.kafka.topics.partitions(topic)
-    try:
-        consumer.assign([TopicPartition(name, partition, 0) for partition in range(partitions)])
-        ended: set[int] = set()
-        while len(ended) < partitions:
-            for message in consumer.consume(500, 1.0):
-                error = message.error()
-                if error is not None:
-                    if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
-                        ended.add(message.partition() or 0)
-                    continue
-                try:
-                    yield codec.decode(message.value() or b"")
-                except (CodecError, UnknownSchemaError):
-                    continue
-    finally:
-        consumer.close()
+    for topic in (STATEMENTS, CONTROLS):
+        for value in read_back(settings, topic):
+            with suppress(CodecError, UnknownSchemaError):
+                found.take(codec.decode(value))
+    return found

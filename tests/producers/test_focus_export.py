@@ -1,6 +1,8 @@
 """Exports to statements on Kafka: restated, vanished, old, broken; and crashes at each point of the protocol."""
 
 import csv
+import gzip
+import io
 import os
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -13,6 +15,7 @@ from processors.ledger import OverlapError
 from processors.pipeline import steps
 from producers.focus_export import FocusExport
 from producers.publisher import Publisher
+from producers.source import SourceError
 from schemas.codec import Codec
 from schemas.events import CostStatement, DeadLetter, ReadingClosed
 from schemas.repository import RepositorySchemas
@@ -78,6 +81,12 @@ def deployment(kafka, tmp_path):
     return Deployment(kafka.settings(), tmp_path)
 
 
+@pytest.fixture
+def embedded(embedded_kafka, tmp_path):
+    """For what ends before Kafka, or does not depend on it."""
+    return Deployment(embedded_kafka.settings(), tmp_path)
+
+
 def test_an_export_read_again_publishes_nothing(deployment):
     deployment.write([{}, {"ServiceName": "S3"}])
     assert deployment.read().statements == 2
@@ -136,13 +145,50 @@ def test_an_export_made_before_an_empty_statement_was_read_still_counts_when_it_
     assert deployment.cents()["Storage"] == 700
 
 
-def test_a_bad_row_is_buried_with_its_line_and_the_rest_is_published(deployment):
-    deployment.write([{}, {"BilledCost": "x"}, {"ServiceName": "S3"}])
-    report = deployment.read()
-    letters = [CODEC.decode(value) for value in messages(deployment.settings, DEAD_LETTERS)]
+def whole(**changes: str) -> bytes:
+    """A row as it stands in the file."""
+    text = io.StringIO(newline="")
+    csv.writer(text).writerow({**ROW, **changes}.values())
+    return text.getvalue().encode()
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        (whole(BilledCost="x"), "BilledCost: 'x' is not a decimal number"),
+        (whole(BilledCost="1e-19"), "BilledCost: 1e-19 is finer than 10^-18"),
+        (whole(BillingCurrency="XQZ"), "BillingCurrency: 'XQZ' is not an ISO 4217 currency code"),
+        (whole(ChargePeriodStart="yesterday"), "ChargePeriodStart is 'yesterday'"),
+        (b"0.1,123\r\n", "the row has fewer fields than the header"),
+        (whole().rstrip() + b",1\r\n", "the row has more fields than the header"),
+        (whole(ServiceName="~").replace(b"~", b"\xff"), "the row is not in UTF-8"),
+        (whole(ServiceName="x" * 200_000), "the row is no CSV: field larger than field limit"),
+    ],
+    ids=["amount", "finer", "currency", "day", "short", "long", "not UTF-8", "endless"],
+)
+def test_a_bad_row_is_buried_with_its_line_and_the_rest_is_published(embedded, row, reason):
+    embedded.write([{}, {"ServiceName": "S3"}])
+    header, first, second = embedded.path.read_bytes().splitlines(keepends=True)
+    embedded.path.write_bytes(header + first + row + second)
+    report = embedded.read()
+    letters = [CODEC.decode(value) for value in messages(embedded.settings, DEAD_LETTERS)]
     assert (report.lines, report.dead_letters) == (2, 1)
-    assert [letter.origin for letter in letters if isinstance(letter, DeadLetter)] == ["export.csv:3"]
-    assert deployment.cents() == {"Amazon SQS": 50, "S3": 50}
+    (letter,) = (letter for letter in letters if isinstance(letter, DeadLetter))
+    assert letter.origin == "export.csv:3"
+    assert letter.reason.startswith(reason)
+    assert embedded.cents() == {"Amazon SQS": 50, "S3": 50}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("cut.csv.gz", gzip.compress(b"a" * 9000)[:-9]), ("no.csv.gz", b"no gzip"), ("no.parquet", b"PAR1 no")],
+)
+def test_a_damaged_file_says_so_and_announces_nothing(embedded, name, content):
+    embedded.path = embedded.path.with_name(name)
+    embedded.path.write_bytes(content)
+    with pytest.raises(SourceError, match=rf"{name} cannot be read: .*; see that it is whole, and export"):
+        embedded.read()
+    assert messages(embedded.settings, STATEMENTS) == []
 
 
 def test_a_second_source_of_the_same_account_is_refused(deployment):
@@ -153,11 +199,11 @@ def test_a_second_source_of_the_same_account_is_refused(deployment):
 
 
 @pytest.mark.parametrize("problem", ["missing file", "no column"])
-def test_an_export_that_is_none_says_what_to_do(deployment, problem):
+def test_an_export_that_is_none_says_what_to_do(embedded, problem):
     if problem == "no column":
-        deployment.path.write_text("a,b\n1,2\n")
+        embedded.path.write_text("a,b\n1,2\n")
     with pytest.raises(ConfigurationError, match=r"export\.csv"):
-        deployment.read()
+        embedded.read()
 
 
 @pytest.mark.parametrize(
