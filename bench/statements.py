@@ -22,7 +22,8 @@ def statements(count: int, lines: int, reading: str = "r1", seed: int = 1) -> It
     """Yield `count` statements of `lines` lines: 40 services, 14 days, as many accounts as are needed.
 
     A line is one usage type in one region of five, as a real bill has them: 40 usage types a service, tags of three
-    teams, amounts with ten digits behind the point, list price and quantity.
+    teams, amounts with ten digits behind the point, list price and quantity. In two of three statements the effective
+    cost is another than the billed one, as in the sample of real bills (`spendstream/local/data`).
     """
     chance = random.Random(seed)  # noqa: S311 - a benchmark
     for number in range(count):
@@ -33,7 +34,7 @@ def statements(count: int, lines: int, reading: str = "r1", seed: int = 1) -> It
             Line(
                 ChargeKind.USAGE,
                 billed=(cost := chance.randrange(1, 10**12) * 10**8),
-                effective=cost,
+                effective=cost if number % 3 == 0 else cost * 7 // 10,
                 region=_REGIONS[row % 5],
                 usage_type=f"Usage-{service}-{row // 5 % 40}",
                 tags={"team": ("data", "search", "web")[row % 3]},

@@ -89,6 +89,9 @@ class LedgerPartition:
         self._shard = partition
         self._state = state
         self._counts = counts
+        #: Read for every statement, so kept at hand: the source of each billing account, and each book.
+        self._sources: dict[str, Any] = {}
+        self._books: dict[str, Any] = {}
         self._open: dict[str, set[str]] = {}
         for key, entry in state.scan("s/"):
             if entry["o"]:  # type: ignore[index,call-overload]
@@ -110,7 +113,7 @@ class LedgerPartition:
             return
         book = book_of(statement)
         day = day_number(statement.day)
-        known_book: Any = self._state.get(f"b/{book}")
+        known_book = self._book(book)
         if known_book is not None and day < known_book["newest"] - HORIZON_DAYS:
             self._counts["statements_before_horizon"] += 1
             return
@@ -155,10 +158,12 @@ class LedgerPartition:
         if chosen is not None:
             return statement.source == chosen
         key = f"r/{quoted(statement.provider)}/{quoted(statement.billing_account)}"
-        known = self._state.get(key)
+        known = self._sources.get(key) or self._state.get(key)
         if known is None:
-            self._state.put(key, statement.source)
-        elif known != statement.source:
+            known = statement.source
+            self._state.put(key, known)
+        self._sources[key] = known
+        if known != statement.source:
             raise OverlapError(
                 f"billing account {statement.billing_account} is told of by {known} and by {statement.source}; they "
                 "are never added up: say in ledger.of_record which one is of record, then send this back "
@@ -166,11 +171,17 @@ class LedgerPartition:
             )
         return True
 
+    def _book(self, book: str) -> Any:  # noqa: ANN401 - plain data of the state
+        known = self._books.get(book)
+        if known is None:
+            known = self._books[book] = self._state.get(f"b/{book}")
+        return known
+
     # closes
 
     def _close(self, close: ReadingClosed) -> list[Output]:
         book = book_of(close)
-        known: Any = self._state.get(f"b/{book}") or {"closed": [], "newest": 0}
+        known = self._book(book) or {"closed": [], "newest": 0}
         if close.reading in known["closed"]:
             self._counts["closes_known"] += 1
             return []
@@ -186,7 +197,8 @@ class LedgerPartition:
         self._state.put("count", count)
         newest = max(int(known["newest"]), day_number(close.closed_through or close.last_day))
         closed = [*known["closed"], close.reading][-_REMEMBERED_READINGS:]
-        self._state.put(f"b/{book}", {"closed": closed, "newest": newest})
+        self._books[book] = {"closed": closed, "newest": newest}
+        self._state.put(f"b/{book}", self._books[book])
         if known["newest"]:
             self._prune(book, range(known["newest"] - HORIZON_DAYS, newest - HORIZON_DAYS))
         return [output for partition in range(partitions) for output in self._partials(close, count, partition, rows)]

@@ -17,7 +17,7 @@ that fails ends the process; nothing has been committed, and the next start read
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -29,6 +29,7 @@ from faust.types import TP
 from mode.utils.queues import FlowControlEvent
 
 from processors.live_names import app_id, changelog_name
+from processors.live_outbox import Flight, Outbox
 from processors.live_state import PartitionState, Writes
 from processors.runner import StepFailedError, StepRunner
 from processors.step import Output, Step
@@ -37,9 +38,10 @@ from schemas.dead_letters import dead_letter
 from schemas.events import Tick
 from schemas.repository import SchemaSource, UnknownSchemaError
 from spendstream.settings import Settings
-from spendstream.topics import DEAD_LETTERS, MAX_MESSAGE_BYTES, Topic
+from spendstream.topics import DEAD_LETTERS, MAX_MESSAGE_BYTES
 
 IN_FLIGHT = 512
+_OFFSETS_EVERY = 100
 
 #: Memory of each partition's store; its own defaults are gigabytes.
 _ROCKSDB = {"block_cache_size": 32 * 2**20, "write_buffer_size": 8 * 2**20, "max_write_buffer_number": 2}
@@ -59,9 +61,10 @@ class _Done:
     """An event that was processed, and what has to be acknowledged before it may be forgotten."""
 
     event: Any
+    partition: int
     state: PartitionState
     writes: Writes
-    delivered: list[Awaitable[Any]]
+    flight: Flight
 
 
 class _FlowControl(FlowControlEvent):
@@ -108,8 +111,10 @@ class LiveStep:
         self._faults = faults
         self._runners: dict[int, StepRunner] = {}
         self._states: dict[int, PartitionState] = {}
+        self._outbox = Outbox(settings)
         self._at_work = asyncio.Lock()
         self._revoked = False
+        self._settled = 0
         self._queue: asyncio.Queue[_Done] = asyncio.Queue(IN_FLIGHT)
         self._changelog = changelog_name(settings, step)
         self.app = _make_app(settings, step)
@@ -128,11 +133,15 @@ class LiveStep:
 
     async def start(self) -> None:
         """Join the consumer group, recover the state, begin."""
+        self._outbox.start()
         await self.app.start()
+        # Nothing reads these statistics, and keeping them takes time at each event.
+        self.app.sensors.remove(self.app.monitor)
 
     async def stop(self) -> None:
         """Let what is under way settle, and leave."""
         await self.app.stop()
+        await self._outbox.stop()
 
     @property
     def under_way(self) -> int:
@@ -171,33 +180,37 @@ class LiveStep:
                 outputs = []
             self._faults("processed")
             if outputs:
-                await asyncio.gather(*[await self._send(output) for output in outputs])
+                await self._send(outputs)
                 self._faults("outputs acknowledged")
             runner.release()
             await self._keep(event, partition, state, state.take())
 
     async def _keep(self, event: Any, partition: int, state: PartitionState, writes: Writes) -> None:  # noqa: ANN401
         """Send writes to the changelog; the event, when there is one, is done once they are settled."""
-        delivered = []
+        flight = Flight()
         for key, value in writes.records:
-            sent = await self.app.producer.send(self._changelog, key, value, partition, None, None)
+            self._outbox.send(flight, self._changelog, partition, key, value)
             self._faults("changelog record sent")
-            delivered.append(sent)
         self._faults("changelog sent")
-        await self._queue.put(_Done(event, state, writes, delivered))
+        await self._queue.put(_Done(event, partition, state, writes, flight))
 
     async def _settle_in_order(self) -> None:
         """Finish events in the order in which they were read."""
+        offsets: dict[int, int] = {}
         try:
             while True:
                 done = await self._queue.get()
-                last = None
-                for future in done.delivered:
-                    last = await future
+                await done.flight.arrived()
                 self._faults("changelog acknowledged")
                 done.state.settle(done.writes)
-                if last is not None:
-                    self._table.data.set_persisted_offset(TP(self._changelog, last.partition), last.offset)
+                if done.writes.records:
+                    offsets[done.partition] = done.flight.offset
+                # Behind the last one of many: an offset that is too old lets a recovery read a little twice.
+                if self._queue.empty() or self._settled % _OFFSETS_EVERY == 0:
+                    for partition, offset in offsets.items():
+                        self._table.data.set_persisted_offset(TP(self._changelog, partition), offset)
+                    offsets.clear()
+                self._settled += 1
                 self._faults("state stored")
                 if done.event is not None:
                     done.event.ack()
@@ -231,15 +244,13 @@ class LiveStep:
         """Go on with the partitions that are ours now; each step is opened anew from what the store holds."""
         self._revoked = False
 
-    async def _send(self, output: Output) -> Awaitable[Any]:
-        value = self._codec.encode(output.event)
-        return await self._produce(output.topic, output.partition, output.key, value)
-
-    async def _produce(self, topic: Topic, partition: int, key: bytes, value: bytes) -> Awaitable[Any]:
-        future: Awaitable[Any] = await self.app.producer.send(
-            self._names.name(topic), key, value, partition, None, None
-        )
-        return future
+    async def _send(self, outputs: Sequence[Output]) -> None:
+        """Send what follows from an event, and wait until Kafka has it."""
+        flight = Flight()
+        for output in outputs:
+            topic = self._names.name(output.topic)
+            self._outbox.send(flight, topic, output.partition, output.key, self._codec.encode(output.event))
+        await flight.arrived()
 
     async def _bury(self, event: Any, error: Exception) -> None:  # noqa: ANN401 - a Faust event, untyped
         message = event.message
@@ -256,13 +267,11 @@ class LiveStep:
             key=message.key,
         )
         log.warning("dead letter", extra={"origin": letter.origin, "reason": letter.reason})
-        await (await self._produce(DEAD_LETTERS, 0, letter.id.encode(), self._codec.encode(letter)))
+        await self._send([Output(DEAD_LETTERS, 0, letter.id.encode(), letter)])
 
     async def _tick(self) -> None:
-        tick = self._codec.encode(Tick(at=datetime.now(UTC)))
-        topic = self.step.inputs[0]
-        for partition in list(self._runners):
-            await (await self._produce(topic, partition, b"tick", tick))
+        tick = Tick(at=datetime.now(UTC))
+        await self._send([Output(self.step.inputs[0], partition, b"tick", tick) for partition in list(self._runners)])
 
 
 def _make_app(settings: Settings, step: Step) -> faust.App:
@@ -286,9 +295,6 @@ def _make_app(settings: Settings, step: Step) -> faust.App:
         broker_session_timeout=settings.processing.session_seconds,
         broker_heartbeat_interval=settings.processing.session_seconds / 4,
         broker_max_poll_records=500,
-        producer_acks=-1,
-        producer_linger=0.005,
-        producer_max_request_size=MAX_MESSAGE_BYTES,
         consumer_max_fetch_size=MAX_MESSAGE_BYTES,
         stream_wait_empty=False,
         autodiscover=False,
