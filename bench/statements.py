@@ -18,7 +18,9 @@ _AT = datetime(2026, 3, 10, 12, tzinfo=UTC)
 _DAY = date(2026, 3, 9)
 
 
-def statements(count: int, lines: int, reading: str = "r1", seed: int = 1) -> Iterator[CostStatement]:
+def statements(
+    count: int, lines: int, reading: str = "r1", seed: int = 1, first_account: int = 0
+) -> Iterator[CostStatement]:
     """Yield `count` statements of `lines` lines: 40 services, 14 days, as many accounts as are needed.
 
     A line is one usage type in one region of five, as a real bill has them: 40 usage types a service, tags of three
@@ -27,7 +29,7 @@ def statements(count: int, lines: int, reading: str = "r1", seed: int = 1) -> It
     """
     chance = random.Random(seed)  # noqa: S311 - a benchmark
     for number in range(count):
-        service, day, account = number % 40, _DAY - timedelta(days=number // 40 % 14), number // 560
+        service, day, account = number % 40, _DAY - timedelta(days=number // 40 % 14), first_account + number // 560
         scope = Scope("bench", "AWS", "payer", day.replace(day=1), f"{account:012d}", f"Service {service}", "USD", day)
         said = Said(version=1, reading=reading, read_at=_AT, estimated=True)
         rows = [
