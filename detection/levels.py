@@ -225,7 +225,8 @@ class LevelBank:
         logs = np.einsum("i,imn->mn", row, self.coefficients)
         crow = np.einsum("i,ijmn->jmn", row, self.covariance)
         drift = ahead * np.einsum("i,imn->mn", row**2, self._drift) * noise
-        found = logs, np.einsum("j,jmn->mn", row, crow) + noise + drift, crow, row
+        unsure = self.calendar.unsure(self.period + ahead)
+        found = logs, np.einsum("j,jmn->mn", row, crow) + noise + drift + unsure, crow, row
         if ahead == 0:
             self._now = found
         return found

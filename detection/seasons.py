@@ -16,6 +16,7 @@ Floats = NDArray[np.float64]
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+HOLIDAY_SPREAD = 0.05
 _HARMONICS = 4
 _WEEKEND_HARMONICS = 2
 _SATURDAY = 5
@@ -80,6 +81,13 @@ class Calendar:
         """Return the beginning of a period, in UTC."""
         return _EPOCH + index * self.step
 
+    def unsure(self, index: int) -> float:
+        """Return the variance, of the logarithm of the cost, by which a period differs from others like it.
+
+        No two holidays are alike; other periods are.
+        """
+        return HOLIDAY_SPREAD**2 if self.moment(index).date() in self.holidays else 0.0
+
     def row(self, index: int) -> Floats:
         """Return the regressors of a period.
 
@@ -91,7 +99,9 @@ class Calendar:
         following = (day.replace(day=1) + timedelta(days=32)).replace(day=1)
         length = (following - day.replace(day=1)).days
         weekday = moment.weekday()
-        about_month = [day.day == 1, day.day == length, np.log(_MEAN_MONTH / length), day in self.holidays]
+        # a holiday on a weekend is a weekend
+        holiday = day in self.holidays and weekday < _SATURDAY
+        about_month = [day.day == 1, day.day == length, np.log(_MEAN_MONTH / length), holiday]
         parts = [_WEEK[weekday], np.array(about_month, dtype=np.float64)]
         if self.hourly:
             angle = 2 * np.pi * moment.hour / 24 * np.arange(1, _HARMONICS + 1)

@@ -58,6 +58,14 @@ def test_a_holiday_is_learnt_apart():
     assert bank.expect().mean[0] == pytest.approx(50, rel=0.1)
 
 
+def test_a_holiday_on_a_weekend_is_a_weekend_with_a_wider_band():
+    saturday = MONDAY + timedelta(days=5)
+    calendar = Calendar(holidays=frozenset({saturday.date()}))
+
+    assert calendar.row(START + 5).tolist() == Calendar().row(START + 5).tolist()
+    assert calendar.unsure(START + 5) > Calendar().unsure(START + 5)
+
+
 def test_growth_is_followed():
     grows = 100 * np.exp(0.002 * np.arange(120))[:, None]
 
