@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from math import fsum, isfinite
-from numbers import Real
 from typing import Any, Self
 
 from river import base
 
+from detection.given import given
 from detection.profile import Profile
 from detection.tail import Tail
 from detection.windows import Windows
@@ -21,19 +20,15 @@ CAP = 15.0
 THRESHOLD = 3.2
 """The score from where a value is an alert, by default: fixed here before anything is scored."""
 _VIEWS = ("value", "drift", "season", "shape")
-_WIDEST = 1e100
 
 
 class _Look:
     """What a detector sees in one value, before it has learnt it."""
 
-    __slots__ = ("from_profile", "novelty", "numbers", "slot")
+    __slots__ = ("novelty", "numbers", "slot")
 
-    def __init__(
-        self, slot: int, from_profile: float, numbers: tuple[float, float, float], novelty: float | None
-    ) -> None:
+    def __init__(self, slot: int, numbers: tuple[float, float, float], novelty: float | None) -> None:
         self.slot = slot
-        self.from_profile = from_profile
         self.numbers = numbers
         self.novelty = novelty
 
@@ -107,27 +102,24 @@ class SeriesDetector(base.AnomalyDetector):
         t
             Its time: aware, or in seconds of Unix. Without times no profile of the day is learnt.
         """
-        return self._score(*_given(x, t))
+        surprises = self._surprises(*given(x, t))
+        strongest = max(surprises)
+        return strongest + SHARE * (sum(surprises) - strongest)
 
     def learn_one(self, x: float | Mapping[Any, Any], t: float | datetime | None = None) -> None:
         """Take a value, as in `score_one`, into the past."""
-        value, time = _given(x, t)
-        if isfinite(value):
+        value, time = given(x, t)
+        if value == value:  # noqa: PLR0124 (NaN: no number)
             self._learn(value, time)
 
     def views_one(self, x: float | Mapping[Any, Any], t: float | datetime | None = None) -> dict[str, float]:
         """Return −log10 p of each view of a value: what its score is made of, each up to `CAP`."""
-        value, time = _given(x, t)
-        return dict(zip(_VIEWS, self._surprises(value, time) if isfinite(value) else (0.0,) * 4, strict=True))
-
-    def _score(self, value: float, time: float | None) -> float:
-        if not isfinite(value):
-            return 0.0
-        surprises = self._surprises(value, time)
-        strongest = max(surprises)
-        return strongest + SHARE * (sum(surprises) - strongest)
+        value, time = given(x, t)
+        return dict(zip(_VIEWS, self._surprises(value, time), strict=True))
 
     def _surprises(self, value: float, time: float | None) -> tuple[float, float, float, float]:
+        if value != value:  # noqa: PLR0124 (NaN: no number)
+            return 0.0, 0.0, 0.0, 0.0
         look = self._look(value, time)
         level, drift, seasonal = look.numbers
         return (
@@ -150,7 +142,7 @@ class SeriesDetector(base.AnomalyDetector):
             slow = self._slow + (value - self._slow) / SLOW
             from_profile = value - (expected if expected == expected else self._day)  # noqa: PLR0124 (NaN: unknown)
         seasonal = self._seasonal + (from_profile - self._seasonal) / SEASONAL
-        look = _Look(slot, from_profile, (value, fast - slow, seasonal), self._windows.novelty(value))
+        look = _Look(slot, (value, fast - slow, seasonal), self._windows.novelty(value))
         self._looked = (value, time, look)
         return look
 
@@ -205,16 +197,3 @@ class SeriesDetector(base.AnomalyDetector):
 
     def _tails(self) -> tuple[Tail, Tail, Tail, Tail]:
         return self._value, self._drift, self._season, self._shape
-
-
-def _given(x: float | Mapping[Any, Any], t: float | datetime | None) -> tuple[float, float | None]:
-    """Return value and time as floats; what is no number as NaN."""
-    if isinstance(x, Mapping):
-        numbers = [float(one) for one in x.values() if isinstance(one, Real)]
-        value = fsum(numbers) if all(isfinite(one) for one in numbers) else float("nan")
-    else:
-        value = float(x)
-    time = t.timestamp() if isinstance(t, datetime) else t
-    if isfinite(value):
-        value = min(max(value, -_WIDEST), _WIDEST)
-    return value, time if time is None or isfinite(time) else None

@@ -1,21 +1,21 @@
 """What a series is usually worth at this time of day (or of the week, where a row is a day)."""
 
-from math import isnan, nan
+from math import nan
 from typing import Any
 
 from detection.packed import packed, unpacked
+from detection.step import Step
 
 DAY, WEEK = 86_400.0, 604_800.0
 _LONGEST_STEP_OF_A_DAY = 21_600.0
-_STEPS_AWAITED = 9
 _SHARE = 0.2
 
 
 class Profile:
     """A mean for each slot of the season, learnt with one fifth of each new value.
 
-    The step of the series is the median of its first nine; steps up to six hours have a season of a day, longer ones of
-    a week. A gap or a time that runs backwards is no matter: a slot is told by the time alone.
+    Steps up to six hours have a season of a day, longer ones of a week. A gap or a time that runs backwards is no
+    matter: a slot is told by the time alone.
 
     Parameters
     ----------
@@ -23,14 +23,13 @@ class Profile:
         How many slots at most; eight bytes each in the saved state.
     """
 
-    __slots__ = ("_last", "_means", "_most", "_season", "_steps")
+    __slots__ = ("_means", "_most", "_season", "_step")
 
     def __init__(self, slots: int = 288) -> None:
         self._most = slots
         self._means: list[float] = []
         self._season = DAY
-        self._steps: list[float] = []
-        self._last = nan
+        self._step = Step()
 
     @property
     def rows(self) -> int:
@@ -48,31 +47,23 @@ class Profile:
         return self._means[slot] if slot >= 0 else nan
 
     def learn(self, slot: int, value: float, time: float | None) -> None:
-        """Take a value into its slot, and learn the step from the times."""
+        """Take a value into its slot; while the step is unknown, learn that."""
         if slot >= 0:
             mean = self._means[slot]
-            self._means[slot] = value if isnan(mean) else mean + _SHARE * (value - mean)
-        elif time is not None:
-            if time > self._last:
-                self._steps.append(time - self._last)
-            self._last = time
-            if len(self._steps) == _STEPS_AWAITED:
-                step = sorted(self._steps)[_STEPS_AWAITED // 2]
+            self._means[slot] = mean + _SHARE * (value - mean) if mean == mean else value  # noqa: PLR0124 (NaN: empty)
+        elif time is not None and not self._means:
+            self._step.learn(time)
+            step = self._step.seconds
+            if step is not None:
                 self._season = DAY if step <= _LONGEST_STEP_OF_A_DAY else WEEK
                 self._means = [nan] * max(1, min(self._most, round(self._season / step)))
 
     def state(self) -> dict[str, Any]:
         """Return all that is learnt as plain data."""
-        return {
-            "means": packed(self._means),
-            "season": self._season,
-            "steps": self._steps.copy(),
-            "last": None if isnan(self._last) else self._last,
-        }
+        return {"means": packed(self._means), "season": self._season, "step": self._step.state()}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take over what `state` gave."""
         self._means = unpacked(state["means"])
         self._season = state["season"]
-        self._steps = list(state["steps"])
-        self._last = nan if state["last"] is None else state["last"]
+        self._step.restore(state["step"])

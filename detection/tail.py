@@ -1,7 +1,6 @@
 """How unusual is a number among those that came before: −log10 of its tail probability, from a sketch."""
 
 from bisect import bisect_left
-from collections.abc import Iterator
 from itertools import accumulate
 from math import asinh, exp, log10, sinh
 from typing import Any
@@ -10,9 +9,8 @@ from detection.packed import packed, unpacked
 
 RESOLUTION = 6.0
 """Bins a unit of asinh: far from the centre a bin is 17 % wide, near it a sixth of the scale."""
-_EXTREME = 0.005
-"""Share of the sample from where the tail is taken as exponential, and not only as counted."""
-_EXTREME_POINTS = 4.0
+_POINTS = 4.0
+"""An exponential tail is drawn from no fewer points."""
 _PRIOR_POINTS, _PRIOR_MEAN = 2.0, 0.3
 """A mean excess of few points leans on two imagined ones of 0.3 scales."""
 _LEAST = 1e-300
@@ -20,6 +18,11 @@ _REFIT_EVERY = 1024
 _REFIT_BINS = 6
 _LIGHTEST = 1e6
 _FAR = 1e100
+_RARE = 0.02
+_REDRAWN_EVERY = 32
+
+Exponential = tuple[float, float, float]
+"""Where a tail begins, the weight beyond, and its mean excess."""
 
 
 class Tail:
@@ -27,9 +30,8 @@ class Tail:
 
     The sketch is a histogram over asinh of the distance from a centre: of even width near it, of even relative width
     far from it, so that a fixed number of bins holds money and milliseconds alike. Older numbers lose weight by
-    exponential forgetting. Beyond the outermost half per cent the tail is continued by an exponential of the same mean
-    excess, so that a score goes on growing where no number has been; but a number that was seen more than once before
-    is never rarer than that count says.
+    exponential forgetting. Beyond the outermost part of the sample the tail is continued by an exponential of the same
+    mean excess, so that a score goes on growing where no number has been.
 
     Parameters
     ----------
@@ -41,6 +43,11 @@ class Tail:
         Whether a small number is as unusual as a large one.
     early
         How many numbers are awaited before anything is scored; they set centre and scale.
+    extreme
+        The share of the sample, on either side, from where the tail is taken as exponential.
+    counted
+        Whether a number that was seen more than once before is as likely as that count says; else the exponential
+        stands also where numbers have been, and what recurs stays rare.
 
     References
     ----------
@@ -48,21 +55,33 @@ class Tail:
     """
 
     __slots__ = (
-        "_bins", "_counts", "_early", "_growth", "_half", "_needed", "_since_refit", "_total", "_two_sided", "_weight",
-        "centre", "scale",
+        "_bins", "_counted", "_counts", "_drawn", "_early", "_extreme", "_growth", "_half", "_learnt", "_needed",
+        "_total", "_two_sided", "_weight", "centre", "scale",
     )  # fmt: skip
 
-    def __init__(self, bins: int = 128, memory: int = 8000, *, two_sided: bool = True, early: int = 32) -> None:
+    def __init__(
+        self,
+        bins: int = 128,
+        memory: int = 8000,
+        *,
+        two_sided: bool = True,
+        early: int = 32,
+        extreme: float = 0.005,
+        counted: bool = True,
+    ) -> None:
         self._bins = bins
         self._half = bins / 2
         self._growth = 1.0 + 1.0 / memory
         self._two_sided = two_sided
         self._needed = early
+        self._extreme = extreme
+        self._counted = counted
         self._early: list[float] | None = []
         self._counts = [0.0] * bins
         self._total = 0.0
         self._weight = 1.0
-        self._since_refit = 0
+        self._learnt = 0
+        self._drawn: tuple[Exponential, Exponential] | None = None
         self.centre = 0.0
         self.scale = 1.0
 
@@ -72,19 +91,20 @@ class Tail:
             return 0.0
         place = asinh((number - self.centre) / self.scale) * RESOLUTION + self._half
         counts, total = self._counts, self._total
-        bin_ = int(min(max(place, 0.0), self._bins - 1.0))
+        bin_ = int(place) if 0.0 <= place < self._bins else 0 if place < 0.0 else self._bins - 1
         upper = place >= self._half or not self._two_sided
         tail = sum(counts[bin_ + 1 :] if upper else counts[:bin_]) + 0.5 * counts[bin_]
         if self._two_sided and tail > 0.5 * total:
             tail, upper = total - tail, not upper
-        if tail < _EXTREME * total:
-            tail = self._extreme(number, tail, upper=upper)
+        if tail < self._extreme * total or tail < _POINTS * self._weight:
+            tail = self._beyond(number, tail, upper=upper)
         chance = (2.0 if self._two_sided else 1.0) * tail / total
         return -log10(chance) if chance < 1.0 else 0.0
 
-    def learn(self, number: float) -> None:
-        """Take a number into the sketch; a number beyond ±1e100 counts as that."""
-        number = min(max(number, -_FAR), _FAR)
+    def learn(self, number: float, weight: float = 1.0) -> None:
+        """Take a number into the sketch, with a weight up to 1; a number beyond ±1e100 counts as that."""
+        if not -_FAR < number < _FAR:
+            number = min(max(number, -_FAR), _FAR)
         if self._early is not None:
             self._early.append(number)
             if len(self._early) == self._needed:
@@ -94,12 +114,16 @@ class Tail:
         if not 1.0 <= place < self._bins - 1.0:
             self._rescale(self.centre, abs(number - self.centre) / sinh(0.85 * self._half / RESOLUTION))
             place = asinh((number - self.centre) / self.scale) * RESOLUTION + self._half
-        self._counts[int(place)] += self._weight
-        self._total += self._weight
+        weight *= self._weight
+        self._counts[int(place)] += weight
+        self._total += weight
         self._weight *= self._growth
-        self._since_refit += 1
-        if self._since_refit >= _REFIT_EVERY:
+        self._learnt += 1
+        if self._learnt % _REFIT_EVERY == 0:
             self._refit()
+        if self._extreme > _RARE and self._learnt % _REDRAWN_EVERY == 0:
+            # where the exponential is asked for often, it is drawn now and then instead of each time
+            self._drawn = self._exponential(upper=False), self._exponential(upper=True)
 
     def _begin(self, first: list[float]) -> None:
         self.centre = first[len(first) // 2]
@@ -122,15 +146,15 @@ class Tail:
             self._counts[int(min(max(place, 1.0), self._bins - 2.0))] += count
 
     def _refit(self) -> None:
-        """Forget the oldest for good, and look closer where nearly all numbers share a few bins.
+        """Let the weights start from one again, and look closer where nearly all numbers share a few bins.
 
         That happens when the level has moved far from the first numbers, or after one that was beyond all measure.
         """
-        self._since_refit = 0
         if self._weight > _LIGHTEST:
             self._counts = [count / self._weight for count in self._counts]
             self._total /= self._weight
             self._weight = 1.0
+            self._drawn = None
         sums = list(accumulate(self._counts))
         low, middle, high = (bisect_left(sums, share * sums[-1]) for share in (0.05, 0.5, 0.95))
         if high - low < _REFIT_BINS:
@@ -138,28 +162,30 @@ class Tail:
             width = self._edge(high + 1) - self._edge(low)
             self._rescale(centre, max(width / 8.0, 1e-4 * abs(centre), 1e-9))
 
-    def _outermost(self, needed: float, *, upper: bool) -> tuple[float, float, float]:
-        """Return where the outermost bins that hold `needed` begin, what they hold, and the sum of excesses."""
-        order: Iterator[int] = iter(range(self._bins - 1, -1, -1) if upper else range(self._bins))
+    def _exponential(self, *, upper: bool) -> Exponential:
+        """Draw the exponential of the outermost bins that hold `extreme` of the sample."""
+        needed = max(self._extreme * self._total, _POINTS * self._weight)
         held, bins = 0.0, []
-        for bin_ in order:
+        for bin_ in range(self._bins - 1, -1, -1) if upper else range(self._bins):
             if self._counts[bin_]:
                 bins.append(bin_)
                 held += self._counts[bin_]
                 if held >= needed:
                     break
         begin = self._edge(bins[-1] if upper else bins[-1] + 1)
-        return begin, held, sum(self._counts[bin_] * abs(self._edge(bin_ + 0.5) - begin) for bin_ in bins)
+        excesses = sum(self._counts[bin_] * abs(self._edge(bin_ + 0.5) - begin) for bin_ in bins)
+        prior = _PRIOR_POINTS * self._weight
+        return begin, held, (excesses + prior * _PRIOR_MEAN * self.scale) / (held + prior)
 
-    def _extreme(self, number: float, tail: float, *, upper: bool) -> float:
-        weight = self._weight
-        begin, held, excesses = self._outermost(max(_EXTREME * self._total, _EXTREME_POINTS * weight), upper=upper)
-        counted = tail + 0.5 * weight
+    def _beyond(self, number: float, tail: float, *, upper: bool) -> float:
+        """Return the weight of a tail by the exponential that continues it, bounded by what is counted."""
+        begin, held, mean = self._drawn[upper] if self._drawn else self._exponential(upper=upper)
+        most = tail + 0.5 * self._weight
         excess = number - begin if upper else begin - number
         if excess <= 0.0:
-            return counted
-        mean = (excesses + _PRIOR_POINTS * _PRIOR_MEAN * self.scale * weight) / (held + _PRIOR_POINTS * weight)
-        return max(min(counted, held * exp(-excess / mean)), tail - weight, _LEAST * self._total)
+            return most
+        least = tail - self._weight if self._counted else 0.0
+        return max(min(most, held * exp(-excess / mean)), least, _LEAST * self._total)
 
     def state(self) -> dict[str, Any]:
         """Return all that is learnt as plain data."""
@@ -168,7 +194,8 @@ class Tail:
             "early": None if self._early is None else packed(self._early),
             "total": self._total,
             "weight": self._weight,
-            "since_refit": self._since_refit,
+            "learnt": self._learnt,
+            "drawn": None if self._drawn is None else [list(side) for side in self._drawn],
             "centre": self.centre,
             "scale": self.scale,
         }
@@ -186,6 +213,12 @@ class Tail:
             raise ValueError(f"the saved state has {len(counts)} bins, this detector {self._bins}: give it the same")
         self._counts = counts
         self._early = None if state["early"] is None else unpacked(state["early"])
-        self._total, self._weight = state["total"], state["weight"]
-        self._since_refit = state["since_refit"]
+        self._total, self._weight, self._learnt = state["total"], state["weight"], state["learnt"]
+        drawn = state["drawn"]
+        self._drawn = None if drawn is None else (_side(drawn[0]), _side(drawn[1]))
         self.centre, self.scale = state["centre"], state["scale"]
+
+
+def _side(saved: list[float]) -> Exponential:
+    begin, held, mean = saved
+    return begin, held, mean

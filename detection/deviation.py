@@ -1,0 +1,156 @@
+"""The detector of deviations: how far a value lies from the body of its past, however often it did so before."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from math import log10
+from typing import Any
+
+from river import base
+
+from detection.given import given
+from detection.step import Step
+from detection.tail import Tail
+
+JUMP = 0.3
+"""Share of each new value in the mean that a jump is measured from: about the last three rows."""
+LAPSE = 7_200.0
+"""Seconds of the mean that a longer rise is measured from."""
+DAY = 86_400.0
+SHARE = 0.3
+CAP = 15.0
+THRESHOLD = 4.2
+"""The score from where a value is an alert, by default: about one false alert a series and week."""
+_EXTREME = 0.2
+_USUAL = 1.5
+_LEAST_WEIGHT = 0.1
+_HOUR = 3_600.0
+_VIEWS = ("value", "jump", "lapse", "drift")
+
+
+class DeviationDetector(base.AnomalyDetector):
+    """Score each value by its distance from the body of its past, in four views.
+
+    The views are the value, its jump from the last rows, its distance from the mean of two hours, and the drift of
+    that mean from the day's. Unlike `detection.detector.SeriesDetector` it does not take for normal what recurs: the
+    tail of each view is continued from its outermost fifth, and a value is learnt with the less weight the more
+    surprising it is (never less than a tenth, so that a new level is normal after a while). That is what incidents
+    need that come again, such as error rates and latencies; on series whose spikes are ordinary it alerts too often.
+
+    The score is −log10 of p times the rows an hour: of how many such values are expected in an hour. One threshold so
+    means the same rate of false alerts for a row a minute and a row a day.
+
+    Parameters
+    ----------
+    bins
+        Size of each of the four sketches.
+    memory
+        How many values are remembered, as the time constant of forgetting.
+
+    Examples
+    --------
+    >>> from detection.deviation import DeviationDetector
+    >>> detector = DeviationDetector()
+    >>> for row in range(200):
+    ...     detector.learn_one(10.0 + row % 7, 3600.0 * row)
+    >>> detector.score_one(14.0, 3600.0 * 200) < 1.0
+    True
+    >>> detector.score_one(60.0, 3600.0 * 200) > 5.0
+    True
+    """
+
+    def __init__(self, bins: int = 128, memory: int = 8000) -> None:
+        self.bins = bins
+        self.memory = memory
+        self._tails = tuple(Tail(bins, memory, extreme=_EXTREME, counted=False) for _ in _VIEWS)
+        self._step = Step()
+        self._rows = 0
+        self._level = self._lapse = self._day = 0.0
+        self._looked: tuple[float, tuple[float, ...], tuple[float, ...]] | None = None
+
+    def score_one(self, x: float | Mapping[Any, Any], t: float | datetime | None = None) -> float:
+        """Return −log10 of how many values as surprising are expected an hour, 0 or more; nothing is learnt.
+
+        Parameters
+        ----------
+        x
+            The value; of a mapping of features (river's form), the sum of its numbers.
+        t
+            Its time: aware, or in seconds of Unix. Without times a row counts as an hour.
+        """
+        value, _ = given(x, t)
+        if value != value:  # noqa: PLR0124 (NaN: no number)
+            return 0.0
+        _, surprises = self._look(value)
+        strongest = max(surprises)
+        joined = strongest + SHARE * (sum(surprises) - strongest) + log10(self._seconds() / _HOUR)
+        return max(0.0, joined)
+
+    def learn_one(self, x: float | Mapping[Any, Any], t: float | datetime | None = None) -> None:
+        """Take a value, as in `score_one`, into the past; what is no finite number is left out."""
+        value, time = given(x, t)
+        if value != value:  # noqa: PLR0124 (NaN: no number)
+            return
+        numbers, surprises = self._look(value)
+        self._looked = None
+        for tail, number, surprise in zip(self._tails, numbers, surprises, strict=True):
+            tail.learn(number, 1.0 if surprise < _USUAL else max(_LEAST_WEIGHT, 10.0 ** (_USUAL - surprise)))
+        self._step.learn(time)
+        if self._rows:
+            self._level += JUMP * (value - self._level)
+            self._lapse += self._share(LAPSE) * (value - self._lapse)
+            self._day += self._share(DAY) * (value - self._day)
+        else:
+            self._level = self._lapse = self._day = value
+        self._rows += 1
+
+    def views_one(self, x: float | Mapping[Any, Any], t: float | datetime | None = None) -> dict[str, float]:
+        """Return −log10 p of each view of a value: what its score is made of, each up to `CAP`."""
+        value, _ = given(x, t)
+        found = (0.0,) * len(_VIEWS) if value != value else self._look(value)[1]  # noqa: PLR0124 (NaN: no number)
+        return dict(zip(_VIEWS, found, strict=True))
+
+    def _seconds(self) -> float:
+        return self._step.seconds or _HOUR
+
+    def _share(self, seconds: float) -> float:
+        return min(0.5, self._seconds() / seconds)
+
+    def _look(self, value: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        if self._looked is not None and self._looked[0] == value:
+            return self._looked[1], self._looked[2]
+        if self._rows:
+            lapse = self._lapse + self._share(LAPSE) * (value - self._lapse)
+            day = self._day + self._share(DAY) * (value - self._day)
+            numbers = (value, value - self._level, value - self._lapse, lapse - day)
+        else:
+            numbers = (value, 0.0, 0.0, 0.0)
+        surprises = tuple(min(tail.surprise(number), CAP) for tail, number in zip(self._tails, numbers, strict=True))
+        self._looked = (value, numbers, surprises)
+        return numbers, surprises
+
+    def state(self) -> dict[str, Any]:
+        """Return all that is learnt as plain data: numbers, texts, lists and dicts, fit for JSON."""
+        return {
+            "version": 1,
+            "rows": self._rows,
+            "means": [self._level, self._lapse, self._day],
+            "tails": [tail.state() for tail in self._tails],
+            "step": self._step.state(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state` of a detector with the same parameters gave.
+
+        Raises
+        ------
+        ValueError
+            The state is of another version, or of a detector with other parameters.
+        """
+        if state.get("version") != 1:
+            raise ValueError(f"a saved state of version {state.get('version')} cannot be read: this detector has 1")
+        self._rows = state["rows"]
+        self._level, self._lapse, self._day = state["means"]
+        for tail, saved in zip(self._tails, state["tails"], strict=True):
+            tail.restore(saved)
+        self._step.restore(state["step"])
+        self._looked = None
