@@ -13,28 +13,27 @@ from detection.tail import Tail
 
 JUMP = 0.3
 """Share of each new value in the mean that a jump is measured from: about the last three rows."""
-LAPSE = 7_200.0
-"""Seconds of the mean that a longer rise is measured from."""
-DAY = 86_400.0
 SHARE = 0.3
 CAP = 15.0
-THRESHOLD = 4.2
+THRESHOLD = 3.3
 """The score from where a value is an alert, by default: about one false alert a series and week."""
+HABIT = 0.3
+"""What each alert lifts the threshold by (see `detection.one_alert`): more than elsewhere, as what recurs is rare."""
 _EXTREME = 0.2
 _USUAL = 1.5
 _LEAST_WEIGHT = 0.1
 _HOUR = 3_600.0
-_VIEWS = ("value", "jump", "lapse", "drift")
+_VIEWS = ("value", "jump")
 
 
 class DeviationDetector(base.AnomalyDetector):
-    """Score each value by its distance from the body of its past, in four views.
+    """Score each value by its distance from the body of its past, in two views.
 
-    The views are the value, its jump from the last rows, its distance from the mean of two hours, and the drift of
-    that mean from the day's. Unlike `detection.detector.SeriesDetector` it does not take for normal what recurs: the
-    tail of each view is continued from its outermost fifth, and a value is learnt with the less weight the more
-    surprising it is (never less than a tenth, so that a new level is normal after a while). That is what incidents
-    need that come again, such as error rates and latencies; on series whose spikes are ordinary it alerts too often.
+    The views are the value and its jump from the last rows. Unlike `detection.detector.SeriesDetector` it does not
+    take for normal what recurs: the tail of each view is continued from its outermost fifth, and a value is learnt with
+    the less weight the more surprising it is (never less than a tenth, so that a new level is normal after a while).
+    That is what incidents need that come again, such as error rates and latencies; on series whose spikes are ordinary
+    it alerts too often.
 
     The score is −log10 of p times the rows an hour: of how many such values are expected in an hour. One threshold so
     means the same rate of false alerts for a row a minute and a row a day.
@@ -42,7 +41,7 @@ class DeviationDetector(base.AnomalyDetector):
     Parameters
     ----------
     bins
-        Size of each of the four sketches.
+        Size of each of the two sketches.
     memory
         How many values are remembered, as the time constant of forgetting.
 
@@ -64,7 +63,7 @@ class DeviationDetector(base.AnomalyDetector):
         self._tails = tuple(Tail(bins, memory, extreme=_EXTREME, counted=False) for _ in _VIEWS)
         self._step = Step()
         self._rows = 0
-        self._level = self._lapse = self._day = 0.0
+        self._level = 0.0
         self._looked: tuple[float, tuple[float, ...], tuple[float, ...]] | None = None
 
     def score_one(self, x: float | Mapping[Any, Any], t: float | datetime | None = None) -> float:
@@ -82,7 +81,7 @@ class DeviationDetector(base.AnomalyDetector):
             return 0.0
         _, surprises = self._look(value)
         strongest = max(surprises)
-        joined = strongest + SHARE * (sum(surprises) - strongest) + log10(self._seconds() / _HOUR)
+        joined = strongest + SHARE * (sum(surprises) - strongest) + log10((self._step.seconds or _HOUR) / _HOUR)
         return max(0.0, joined)
 
     def learn_one(self, x: float | Mapping[Any, Any], t: float | datetime | None = None) -> None:
@@ -95,12 +94,7 @@ class DeviationDetector(base.AnomalyDetector):
         for tail, number, surprise in zip(self._tails, numbers, surprises, strict=True):
             tail.learn(number, 1.0 if surprise < _USUAL else max(_LEAST_WEIGHT, 10.0 ** (_USUAL - surprise)))
         self._step.learn(time)
-        if self._rows:
-            self._level += JUMP * (value - self._level)
-            self._lapse += self._share(LAPSE) * (value - self._lapse)
-            self._day += self._share(DAY) * (value - self._day)
-        else:
-            self._level = self._lapse = self._day = value
+        self._level += JUMP * (value - self._level) if self._rows else value
         self._rows += 1
 
     def views_one(self, x: float | Mapping[Any, Any], t: float | datetime | None = None) -> dict[str, float]:
@@ -109,21 +103,10 @@ class DeviationDetector(base.AnomalyDetector):
         found = (0.0,) * len(_VIEWS) if value != value else self._look(value)[1]  # noqa: PLR0124 (NaN: no number)
         return dict(zip(_VIEWS, found, strict=True))
 
-    def _seconds(self) -> float:
-        return self._step.seconds or _HOUR
-
-    def _share(self, seconds: float) -> float:
-        return min(0.5, self._seconds() / seconds)
-
     def _look(self, value: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
         if self._looked is not None and self._looked[0] == value:
             return self._looked[1], self._looked[2]
-        if self._rows:
-            lapse = self._lapse + self._share(LAPSE) * (value - self._lapse)
-            day = self._day + self._share(DAY) * (value - self._day)
-            numbers = (value, value - self._level, value - self._lapse, lapse - day)
-        else:
-            numbers = (value, 0.0, 0.0, 0.0)
+        numbers = (value, value - self._level if self._rows else 0.0)
         surprises = tuple(min(tail.surprise(number), CAP) for tail, number in zip(self._tails, numbers, strict=True))
         self._looked = (value, numbers, surprises)
         return numbers, surprises
@@ -133,7 +116,7 @@ class DeviationDetector(base.AnomalyDetector):
         return {
             "version": 1,
             "rows": self._rows,
-            "means": [self._level, self._lapse, self._day],
+            "level": self._level,
             "tails": [tail.state() for tail in self._tails],
             "step": self._step.state(),
         }
@@ -149,7 +132,7 @@ class DeviationDetector(base.AnomalyDetector):
         if state.get("version") != 1:
             raise ValueError(f"a saved state of version {state.get('version')} cannot be read: this detector has 1")
         self._rows = state["rows"]
-        self._level, self._lapse, self._day = state["means"]
+        self._level = state["level"]
         for tail, saved in zip(self._tails, state["tails"], strict=True):
             tail.restore(saved)
         self._step.restore(state["step"])

@@ -1,4 +1,4 @@
-"""`python -m bench.detection nab|bills [--data FOLDER] [--seed N] [--json]`: score detectors on known incidents."""
+"""`python -m bench.detection nab|monitoring|bills [--data FOLDER] [--seed N] [--json]`: detectors on incidents."""
 
 import argparse
 import json
@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench.detection import bills_tables, nab_corpus, nab_ours
+from bench.detection import bills_tables, monitoring, nab_corpus, nab_ours
 from bench.detection.nab_scoring import Verdict, fitted
 
 Verdicts = dict[str, dict[str, Verdict]]
@@ -33,11 +33,11 @@ def nab(folder: Path, seed: int) -> tuple[Verdicts, Nested, list[str]]:
             verdict = fitted(corpus, scores, weights)
             verdicts.setdefault(detector, {})[profile] = verdict
             wrong += nab_corpus.differences(folder, detector, profile, verdict)
-    views, nested = nab_ours.surprises(series), {}
+    seen, nested = nab_ours.see(series), {}
     for profile, weights in nab_corpus.profiles(folder).items():
-        verdicts.setdefault("spendstream, threshold fitted", {})[profile] = nab_ours.fitted(corpus, views, weights)
-        verdicts.setdefault("spendstream, as shipped", {})[profile] = nab_ours.shipped(corpus, views, weights)
-        nested[profile] = nab_ours.nested(corpus, views, weights, seed)
+        verdicts.setdefault("spendstream, threshold fitted", {})[profile] = nab_ours.fitted(corpus, seen, weights)
+        verdicts.setdefault("spendstream, as shipped", {})[profile] = nab_ours.shipped(corpus, seen, weights)
+        nested[profile] = nab_ours.nested(corpus, seen, weights, seed)
     return verdicts, nested, wrong
 
 
@@ -61,11 +61,12 @@ def _table(verdicts: Verdicts, nested: Nested) -> Table:
 def main() -> int:
     """Run what the command line names; 1 when the scorer disagrees with NAB's own, 2 when the data cannot be read."""
     parser = argparse.ArgumentParser(prog="python -m bench.detection", description=__doc__)
-    parser.add_argument("name", choices=["nab", "bills"], help="which series")
+    parser.add_argument("name", choices=["nab", "monitoring", "bills"], help="which series")
     parser.add_argument(
         "--data",
         type=Path,
-        help="nab: its folder, with data/, windows.json, published/; bills: series to take noise of",
+        help="nab: its folder, with data/, windows.json, published/; monitoring: a folder of <kind>/<series>.csv; "
+        "bills: series to take noise of",
     )
     parser.add_argument("--seed", type=int, default=1, help="of the folds that are held out, or of the bills")
     parser.add_argument("--small", action="store_true", help="bills: a few seconds, to see that it runs")
@@ -74,7 +75,9 @@ def main() -> int:
     if given.name == "bills":
         return bills_tables.main(given.data, given.seed, small=given.small, as_json=given.json)
     if given.data is None:
-        parser.error("nab needs --data, the folder with data/, windows.json, profiles.json and published/")
+        parser.error(f"{given.name} needs --data, the folder of its labelled series")
+    if given.name == "monitoring":
+        return monitoring.main(given.data, as_json=given.json)
     try:
         verdicts, nested, wrong = nab(given.data, given.seed)
     except (nab_corpus.CorpusError, ValueError) as error:

@@ -1,6 +1,6 @@
 """Our detector on NAB's series: its scores, its alerts, what they earn with thresholds shipped, fitted, held out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import product
@@ -13,7 +13,7 @@ from detection.detector import SHARE, THRESHOLD, SeriesDetector
 from detection.one_alert import HABIT, HOLD, OneAlert
 
 THRESHOLDS = tuple(float(one) for one in np.geomspace(1.5, 12.0, 60))
-SHARES, HOLDS, HABITS = (0.15, 0.3, 0.5), (60, 100, 150), (0.0, 0.15, 0.3)
+SHARES, HOLDS, HABITS = (0.15, 0.3, 0.5), (5 * 3600.0, 8 * 3600.0, 12 * 3600.0), (0.0, 0.1, 0.2)
 FOLDS = 5
 
 
@@ -22,21 +22,37 @@ class Setting:
     """What nested cross-validation may choose, besides the threshold."""
 
     share: float = SHARE
-    hold: int = HOLD
+    hold: float = HOLD
     habit: float = HABIT
 
 
-def surprises(series: Mapping[str, Series]) -> dict[str, Floats]:
-    """Return each view's −log10 p of each row: an array of views × rows a series, every row seen once, in order."""
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One series as our detector saw it.
+
+    Attributes
+    ----------
+    times
+        Of the rows, in seconds of Unix.
+    views
+        Each view's −log10 p of each row: views × rows.
+    """
+
+    times: list[float]
+    views: Floats
+
+
+def see(series: Mapping[str, Series]) -> dict[str, Seen]:
+    """Show the detector each row of each series once, in order."""
     found = {}
     for name, one in series.items():
         detector = SeriesDetector()
         rows = []
-        for text, value in zip(one.times, one.values.tolist(), strict=True):
-            time = datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
+        times = [datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() for text in one.times]
+        for time, value in zip(times, one.values.tolist(), strict=True):
             rows.append(list(detector.views_one(value, time).values()))
             detector.learn_one(value, time)
-        found[name] = np.array(rows).T
+        found[name] = Seen(times, np.array(rows).T)
     return found
 
 
@@ -47,48 +63,45 @@ def joined(views: Floats, share: float) -> Floats:
     return scores
 
 
-def alerts(scores: Floats, threshold: float, hold: int = HOLD, habit: float = HABIT) -> Floats:
+def alerts(scores: Floats, times: Sequence[float], threshold: float, setting: Setting) -> Floats:
     """Return 1 for each row that raises an alert, else 0."""
-    one = OneAlert(threshold, hold, habit)
+    one = OneAlert(threshold, setting.hold, setting.habit)
     raised = np.zeros(len(scores))
-    last = -1
     for row in np.flatnonzero(scores >= threshold).tolist():
-        raised[row] = one.passes(float(scores[row]), row - last)
-        last = row
+        raised[row] = one.passes(float(scores[row]), times[row])
     return raised
 
 
-def _earned(
-    corpus: Mapping[str, Labels], scores: Mapping[str, Floats], profile: Profile, setting: Setting, threshold: float
-) -> Verdict:
-    raised = {name: alerts(scores[name], threshold, setting.hold, setting.habit) for name in corpus}
+def _earned(corpus: Mapping[str, Labels], seen: Mapping[str, Seen], profile: Profile, threshold: float) -> Verdict:
+    raised = {name: alerts(joined(seen[name].views, SHARE), seen[name].times, threshold, Setting()) for name in corpus}
     verdict = at_threshold(corpus, raised, profile, 0.5)
     return Verdict(verdict.score, threshold, verdict.tp, verdict.fp, verdict.missed)
 
 
-def shipped(corpus: Mapping[str, Labels], views: Mapping[str, Floats], profile: Profile) -> Verdict:
+def shipped(corpus: Mapping[str, Labels], seen: Mapping[str, Seen], profile: Profile) -> Verdict:
     """Return what the default earns, nothing fitted."""
-    return _earned(corpus, {name: joined(views[name], SHARE) for name in corpus}, profile, Setting(), THRESHOLD)
+    return _earned(corpus, seen, profile, THRESHOLD)
 
 
-def fitted(corpus: Mapping[str, Labels], views: Mapping[str, Floats], profile: Profile) -> Verdict:
+def fitted(corpus: Mapping[str, Labels], seen: Mapping[str, Seen], profile: Profile) -> Verdict:
     """Return what the default earns with the threshold that earns most on this very corpus, as NAB fits it."""
-    scores = {name: joined(views[name], SHARE) for name in corpus}
-    each = [_earned(corpus, scores, profile, Setting(), threshold) for threshold in THRESHOLDS]
-    return max(each, key=lambda verdict: verdict.score)
+    return max((_earned(corpus, seen, profile, one) for one in THRESHOLDS), key=lambda verdict: verdict.score)
 
 
-def _points(corpus: Mapping[str, Labels], views: Mapping[str, Floats], profile: Profile) -> tuple[Floats, Floats]:
+def _points(corpus: Mapping[str, Labels], seen: Mapping[str, Seen], profile: Profile) -> tuple[Floats, Floats]:
     """Return what each series (last axis) earns at each setting and threshold, and what it could earn at most."""
-    names = list(corpus)
-    windows = np.array([corpus[name].windows for name in names], dtype=np.float64)
-    earned: list[list[float]] = []
-    for share, hold, habit in product(SHARES, HOLDS, HABITS):
-        scores = {name: joined(views[name], share) for name in names}
-        earned += [
-            [_alone(corpus[name], alerts(scores[name], threshold, hold, habit), profile) for name in names]
-            for threshold in THRESHOLDS[::2]
-        ]
+    windows = np.array([known.windows for known in corpus.values()], dtype=np.float64)
+    earned = []
+    for share in SHARES:
+        scores = {name: joined(seen[name].views, share) for name in corpus}
+        for hold, habit, threshold in product(HOLDS, HABITS, THRESHOLDS[::2]):
+            setting = Setting(share, hold, habit)
+            earned.append(
+                [
+                    _alone(known, alerts(scores[name], seen[name].times, threshold, setting), profile)
+                    for name, known in corpus.items()
+                ]
+            )
     return np.array(earned), windows * (profile.tp + profile.fn)
 
 
@@ -104,14 +117,14 @@ def _alone(known: Labels, raised: Floats, profile: Profile) -> float:
 
 
 def nested(
-    corpus: Mapping[str, Labels], views: Mapping[str, Floats], profile: Profile, seed: int, repeats: int = 10
+    corpus: Mapping[str, Labels], seen: Mapping[str, Seen], profile: Profile, seed: int, repeats: int = 10
 ) -> tuple[float, float]:
     """Return mean and standard deviation, over repeats, of the score when each series' setting comes from others.
 
     The series are cut into five folds at random; each fold is scored with the share, hold, habit and threshold that
     earn most on the other four.
     """
-    earned, perfect = _points(corpus, views, profile)
+    earned, perfect = _points(corpus, seen, profile)
     random = np.random.default_rng(seed)
     series = np.arange(len(perfect))
     scores = []

@@ -1,3 +1,4 @@
+import doctest
 import inspect
 import json
 import math
@@ -9,7 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from river.checks import common
 
+from detection import detector as series_detector
+from detection import deviation
 from detection.detector import THRESHOLD, SeriesDetector
+from detection.deviation import DeviationDetector
 from detection.one_alert import OneAlert
 
 STEP = 300.0
@@ -33,9 +37,12 @@ def scores(values, detector=None, start=0):
     return found
 
 
-def alerts(found):
-    one = OneAlert(THRESHOLD)
-    return [row for row, score in enumerate(found) if one.passes(score)]
+BOTH = pytest.mark.parametrize("make", [SeriesDetector, DeviationDetector])
+
+
+def alerts(found, threshold=THRESHOLD):
+    one = OneAlert(threshold)
+    return [row for row, score in enumerate(found) if one.passes(score, STEP * row)]
 
 
 def test_a_spike_is_an_alert():
@@ -69,26 +76,32 @@ def test_the_unit_of_the_values_is_no_matter():
     assert scaled == pytest.approx(plain)
 
 
-def test_scores_do_not_depend_on_what_comes_later():
-    assert scores(day_wave(1000)) == scores(day_wave(1500))[:1000]
+@BOTH
+def test_scores_do_not_depend_on_what_comes_later(make):
+    assert scores(day_wave(600), make()) == scores(day_wave(900), make())[:600]
 
 
-def test_scoring_twice_changes_nothing():
-    twice = SeriesDetector()
+@BOTH
+def test_scoring_twice_changes_nothing(make):
+    twice = make()
     found = []
     for row, value in enumerate(day_wave(600)):
         twice.score_one(value * 3, STEP * row)
         twice.score_one(value, STEP * row)
         found.append(twice.score_one(value, STEP * row))
         twice.learn_one(value, STEP * row)
-    assert found == scores(day_wave(600))
+    assert found == scores(day_wave(600), make())
 
 
 @settings(max_examples=20, deadline=None)
-@given(cut=st.integers(0, 900), cost=st.booleans())
-def test_state_saved_and_restored_at_any_point_changes_nothing(cut, cost):
-    make = SeriesDetector.for_cost if cost else SeriesDetector
-    values = day_wave(900)
+@given(
+    cut=st.integers(0, 500),
+    make=st.sampled_from([SeriesDetector, SeriesDetector.for_cost, DeviationDetector]),
+    spike=st.integers(0, 499),
+)
+def test_state_saved_and_restored_at_any_point_changes_nothing(cut, make, spike):
+    values = day_wave(500)
+    values[spike] *= 40
     before = make()
     scores(values[:cut], before)
     after = make()
@@ -97,18 +110,26 @@ def test_state_saved_and_restored_at_any_point_changes_nothing(cut, cost):
     assert after.state() == before.state()
 
 
-@pytest.mark.parametrize(("make", "most"), [(SeriesDetector, 64_000), (SeriesDetector.for_cost, 8_000)])
+@pytest.mark.parametrize(
+    ("make", "most"), [(SeriesDetector, 64_000), (SeriesDetector.for_cost, 8_000), (DeviationDetector, 8_000)]
+)
 def test_the_state_is_small(make, most):
     detector = make()
-    scores(day_wave(7000), detector)
+    scores(day_wave(3500), detector)
     assert len(json.dumps(detector.state())) <= most
 
 
 def test_the_state_of_another_detector_is_refused():
     with pytest.raises(ValueError, match="bins"):
         SeriesDetector().restore(SeriesDetector.for_cost().state())
+    with pytest.raises(ValueError, match="bins"):
+        DeviationDetector().restore(DeviationDetector(bins=64).state())
+
+
+@BOTH
+def test_a_state_of_another_version_is_refused(make):
     with pytest.raises(ValueError, match="version 7"):
-        SeriesDetector().restore({"version": 7})
+        make().restore({"version": 7})
 
 
 BAD = {
@@ -126,15 +147,17 @@ BAD = {
 }
 
 
+@BOTH
 @pytest.mark.parametrize("values", BAD.values(), ids=BAD)
-def test_bad_input_gives_a_finite_score_and_no_endless_alarm(values):
-    found = scores(values)
+def test_bad_input_gives_a_finite_score_and_no_endless_alarm(values, make):
+    found = scores(values, make())
     assert all(math.isfinite(score) and score >= 0.0 for score in found)
     assert len(alerts(found)) <= 3
 
 
-def test_what_is_no_number_is_not_learnt():
-    with_gap, without = SeriesDetector(), SeriesDetector()
+@BOTH
+def test_what_is_no_number_is_not_learnt(make):
+    with_gap, without = make(), make()
     scores(noise(300), with_gap)
     scores(noise(300), without)
     with_gap.learn_one(math.nan, STEP * 300)
@@ -154,16 +177,18 @@ def test_what_is_no_number_is_not_learnt():
     ],
     ids=["backwards", "standing still", "a gap of months", "none", "not a number", "before 1970"],
 )
-def test_bad_times_give_no_exception_and_no_endless_alarm(times):
-    detector, found = SeriesDetector(), []
+@BOTH
+def test_bad_times_give_no_exception_and_no_endless_alarm(times, make):
+    detector, found = make(), []
     for value, time in zip(noise(600), times, strict=True):
         found.append(detector.score_one(value, time))
         detector.learn_one(value, time)
     assert len(alerts(found)) <= 3
 
 
-def test_a_time_is_aware_or_in_seconds():
-    by_seconds, by_moment = SeriesDetector(), SeriesDetector()
+@BOTH
+def test_a_time_is_aware_or_in_seconds(make):
+    by_seconds, by_moment = make(), make()
     for row, value in enumerate(day_wave(400)):
         by_seconds.learn_one(value, STEP * row)
         by_moment.learn_one({"value": value}, datetime.fromtimestamp(STEP * row, UTC))
@@ -197,27 +222,61 @@ GENERIC = [
 ]
 
 
+@BOTH
 @pytest.mark.parametrize("check", GENERIC, ids=lambda check: check.__name__)
-def test_rivers_generic_checks(check):
+def test_rivers_generic_checks(check, make):
     given = {"dataset": Features()} if "dataset" in inspect.signature(check).parameters else {}
-    check(SeriesDetector(), **given)
+    check(make(), **given)
+
+
+@pytest.mark.parametrize("module", [series_detector, deviation], ids=lambda module: module.__name__)
+def test_the_examples_of_the_documentation_run(module):
+    ran = doctest.testmod(module)
+    assert (ran.failed, ran.attempted > 0) == (0, True)
+
+
+def test_what_recurs_stays_an_incident_for_the_detector_of_deviations():
+    found = scores([*noise(400), *([*noise(60, seed=2), 80.0] * 6)], DeviationDetector())
+    spikes = [found[400 + 61 * turn + 60] for turn in range(6)]
+    assert min(spikes) > deviation.THRESHOLD
+    assert min(spikes) > 0.5 * max(spikes)
+
+
+def test_one_threshold_means_the_same_rate_for_rows_a_minute_and_rows_an_hour():
+    by_minute, by_hour = DeviationDetector(), DeviationDetector()
+    for row, value in enumerate(noise(300)):
+        by_minute.learn_one(value, 60.0 * row)
+        by_hour.learn_one(value, 3600.0 * row)
+    difference = by_hour.score_one(70.0, 3600.0 * 300) - by_minute.score_one(70.0, 60.0 * 300)
+    assert difference == pytest.approx(math.log10(60))
 
 
 def test_one_alert_an_incident():
-    one = OneAlert(3.0, hold=10)
-    passed = [row for row, score in enumerate([5.0] * 30) if one.passes(score)]
-    assert passed == [0, 11, 22]
+    one = OneAlert(3.0, hold=3600.0, habit=0.0)
+    assert [row for row in range(30) if one.passes(5.0, STEP * row)] == [0, 13, 26]
 
 
 def test_a_series_that_often_alerts_must_show_more():
-    one = OneAlert(3.0, hold=1)
-    assert one.passes(3.1)
-    assert not one.passes(3.1, rows=5)
-    assert one.passes(3.5, rows=5)
+    one = OneAlert(3.0, hold=300.0)
+    assert one.passes(3.1, 0.0)
+    assert not one.passes(3.1, 1000.0)
+    assert one.passes(3.5, 2000.0)
+
+
+def test_a_habit_fades():
+    one = OneAlert(3.0)
+    assert one.passes(3.1, 0.0)
+    assert one.passes(3.1, 90 * 86_400.0)
+
+
+def test_times_that_run_backwards_are_one_incident():
+    one = OneAlert(3.0)
+    assert [one.passes(9.0, -3600.0 * row) for row in range(40)] == [True] + 39 * [False]
 
 
 def test_an_alerts_memory_is_saved_and_restored():
     before, after = OneAlert(3.0), OneAlert(3.0)
-    before.passes(9.0)
+    before.passes(9.0, 0.0)
     after.restore(json.loads(json.dumps(before.state())))
-    assert [before.passes(3.2, rows) for rows in (50, 60)] == [after.passes(3.2, rows) for rows in (50, 60)]
+    times = (1e4, 3e4, 9e5)
+    assert [before.passes(3.2, time) for time in times] == [after.passes(3.2, time) for time in times]

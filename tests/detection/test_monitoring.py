@@ -1,0 +1,105 @@
+import json
+
+import numpy as np
+import pytest
+
+from bench.detection.__main__ import main
+from bench.detection.monitoring import alerting, at_threshold, best
+from bench.detection.monitoring_corpus import CorpusError, Series, read
+
+HOUR = 3600.0
+ROWS = 400
+
+
+def series(*labelled, step=HOUR):
+    marks = np.zeros(ROWS, dtype=np.bool_)
+    marks[list(labelled)] = True
+    return Series([step * row for row in range(ROWS)], [1.0] * ROWS, marks)
+
+
+def peaks(**at):
+    scores = np.zeros(ROWS)
+    for row, score in at.items():
+        scores[int(row[1:])] = score
+    return scores
+
+
+def test_incidents_are_runs_of_labels_after_probation():
+    assert series(3, 4, 100, 101, 102, 200).incidents == [(100, 102), (200, 200)]
+
+
+def test_an_incident_that_began_in_probation_counts_from_its_end():
+    assert series(*range(55, 65)).incidents == [(60, 64)]
+
+
+def test_rows_within_an_hour_are_one_alert():
+    _, false = alerting(peaks(r100=9, r101=9, r102=9, r200=9), series(), 5.0, 0.0)
+    assert false == 2
+
+
+def test_an_alert_without_end_is_a_new_one_each_day():
+    scores = np.zeros(ROWS)
+    scores[100:200] = 9.0
+    assert alerting(scores, series(), 5.0, 0.0)[1] == 4
+
+
+def test_an_alert_that_begins_in_an_incident_is_not_false():
+    assert alerting(peaks(r100=9, r101=9), series(100), 5.0, 0.0)[1] == 0
+
+
+def test_alerts_in_probation_do_not_count():
+    assert alerting(peaks(r10=9), series(), 5.0, 0.0)[1] == 0
+
+
+def test_with_habit_a_further_alert_must_show_more():
+    scores = peaks(r100=5.1, r120=5.1, r140=9)
+    assert alerting(scores, series(), 5.0, 0.0)[0] == [100, 120, 140]
+    assert alerting(scores, series(), 5.0, 0.3)[0] == [100, 140]
+
+
+def test_recall_is_the_share_of_incidents_with_an_alerting_row():
+    found = at_threshold({"a": series(100, 200, 201, 300)}, {"a": peaks(r100=9, r201=9)}, 5.0)
+    assert found.recall == pytest.approx(2 / 3)
+    assert found.false_alerts == 0.0
+
+
+def test_the_best_threshold_keeps_to_the_false_alerts_that_are_allowed():
+    scores = peaks(r100=9, r150=8, r200=7, r250=6, r300=5)  # 2.02 weeks count: two false alerts are allowed
+    found = best({"a": series(100, 300)}, {"a": scores})
+    assert found.recall == 0.5
+    assert found.false_alerts <= 1.0
+
+
+def test_silence_finds_nothing():
+    assert best({"a": series(100)}, {"a": np.zeros(ROWS)}).recall == 0.0
+
+
+def folder(path):
+    (path / "rates").mkdir()
+    rows = [
+        f'"2026-01-{1 + row // 24:02}T{row % 24:02}:00:00Z",{"" if row == 9 else 80 if row in (150, 250) else row % 5},'
+        f"{int(row in (150, 250))}"
+        for row in range(300)
+    ]
+    (path / "rates/a.csv").write_text("TimeStamp,Value,Label\n" + "\n".join(rows))
+    return path
+
+
+def test_a_folder_is_read(tmp_path):
+    one = read(folder(tmp_path))["rates/a.csv"]
+    assert one.incidents == [(150, 150), (250, 250)]
+    assert np.isnan(one.values[9])
+    assert one.times[1] - one.times[0] == HOUR
+
+
+def test_a_folder_without_series_is_refused(tmp_path):
+    with pytest.raises(CorpusError, match="holds no"):
+        read(tmp_path)
+
+
+def test_the_benchmark_runs_every_detector(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["x", "monitoring", "--data", str(folder(tmp_path)), "--json"])
+    assert main() == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["spendstream, deviation"]["alone"]["recall"] == 1.0
+    assert len(found) == 8
