@@ -15,6 +15,10 @@ from api.routes import ROUTES
 from spendstream import __version__
 
 _TEXT: dict[str, Any] = {"type": "string"}
+_NAME: dict[str, Any] = {**_TEXT, "minLength": 1}
+_DIMENSION: dict[str, Any] = {"anyOf": [{**_TEXT, "enum": list(DIMENSIONS)}, {**_TEXT, "pattern": f"^{TAG}.+"}]}
+#: name of a value in a path → its schema, where not every name will do.
+_VALUES = {"name": _DIMENSION}
 _SCHEMAS = "#/components/schemas/"
 #: path → summary and media type of what is not asked of ClickHouse's tables.
 _PAGES = {
@@ -64,7 +68,7 @@ def _contents(route: Route[Any]) -> dict[str, Any]:
 
 def _parameters(route: Route[Any]) -> list[dict[str, Any]]:
     found = [
-        {"name": name, "in": "path", "required": True, "description": text, "schema": {**_TEXT, "minLength": 1}}
+        {"name": name, "in": "path", "required": True, "description": text, "schema": _VALUES.get(name, _NAME)}
         for name, text in route.values.items()
     ]
     model: type[Parameters] = route.parameters
@@ -89,7 +93,7 @@ def _simple(schema: dict[str, Any]) -> dict[str, Any]:
     if plain.get("default", 0) is None:
         del plain["default"]
     if plain.get("type") == "array":
-        plain["items"] = {"anyOf": [{"enum": list(DIMENSIONS)}, {**_TEXT, "pattern": f"^{TAG}.+"}]}
+        plain["items"] = _DIMENSION
     return plain
 
 
