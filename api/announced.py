@@ -4,18 +4,14 @@ A version counts when its reading was announced by every partition of totals, or
 lines tell what day totals tell: a reading that is half read shows in neither, and between its close and its totals
 neither has moved.
 
-`statements` holds the newest version of each scope, and nearly always that is an announced one: then it is read as it
-stands. Else the newest announced version of each scope is looked for in the history, which takes longer.
-
-Statements about lines name `LINES` or `SUMS` where a table stands, and go through `ask`; those values of them that say
-what is read (`first`, `last`, `announced_by`) are bound by `bound`.
+Statements about lines name `LINES` or `SUMS` where a table stands, and are asked through `api.lines`; those values of
+them that say what is read (`first`, `last`, `announced_by`) are bound by `bound`.
 """
 
-from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
-from api.route import Rows
 from processors.ledger import Record
 from processors.pipeline import record_of
 from spendstream.settings import Settings
@@ -28,7 +24,7 @@ ARRAYS = (
 )  # fmt: skip
 _COLUMNS = f"{_SCOPE}, account_name, hour, {', '.join(ARRAYS)}"
 #: Input stands once for all runs. A view by tag or cost category tells of the same dollars again.
-_SPAN = "run = 'live' AND view = '' AND day >= {first:Date32} AND day <= {last:Date32}"
+SPAN = "run = 'live' AND view = '' AND day >= {first:Date32} AND day <= {last:Date32}"
 _EVERYTHING = {"first": date(1970, 1, 1), "last": date(2148, 12, 31)}
 
 #: Readings that every partition of totals has announced.
@@ -56,10 +52,10 @@ def _history(known: str, scopes: str = "") -> str:
     """Return the newest announced versions from the history; a version counts when all its parts are there."""
     return f"""
         SELECT {_COLUMNS} FROM statement_history FINAL
-        WHERE {_SPAN} AND ({_SCOPE}, version) IN (
+        WHERE {SPAN} AND ({_SCOPE}, version) IN (
             SELECT {_SCOPE}, max(version) FROM (
                 SELECT {_SCOPE}, version FROM (
-                    SELECT {_SCOPE}, version, part, parts, read_at FROM statement_history FINAL WHERE {_SPAN} {scopes}
+                    SELECT {_SCOPE}, version, part, parts, read_at FROM statement_history FINAL WHERE {SPAN} {scopes}
                 ) AS s INNER JOIN {_cuts(known)} AS c USING ({BOOK}, day)
                 WHERE read_at <= cut GROUP BY {_SCOPE}, version, parts HAVING uniqExact(part) = parts
             ) GROUP BY {_SCOPE}
@@ -68,12 +64,12 @@ def _history(known: str, scopes: str = "") -> str:
 
 def _newest(columns: str, condition: str) -> str:
     return (
-        f"SELECT {columns} FROM (SELECT {columns}, read_at FROM statements FINAL WHERE {_SPAN}) AS s "  # noqa: S608
+        f"SELECT {columns} FROM (SELECT {columns}, read_at FROM statements FINAL WHERE {SPAN}) AS s "  # noqa: S608
         f"INNER JOIN {_cuts('1')} AS c USING ({BOOK}, day) WHERE {condition}"
     )
 
 
-_STATEMENTS = f"SELECT {_COLUMNS} FROM statements FINAL WHERE {_SPAN}"  # noqa: S608
+_STATEMENTS = f"SELECT {_COLUMNS} FROM statements FINAL WHERE {SPAN}"  # noqa: S608
 _BEFORE_NEWEST = f"AND ({_SCOPE}) IN ({_newest(_SCOPE, 'read_at > cut')})"
 _STATEMENTS_ANNOUNCED = f"{_newest(_COLUMNS, 'read_at <= cut')} UNION ALL {_history('1', _BEFORE_NEWEST)}"
 
@@ -102,61 +98,21 @@ LINES_THEN = _unfolded(_history("closed <= {as_of:DateTime64(3, 'UTC')}"))
 _NEWEST = {LINES: _unfolded(_STATEMENTS), SUMS: _summed(_STATEMENTS)}
 _NEWEST_ANNOUNCED = {LINES: _unfolded(_STATEMENTS_ANNOUNCED), SUMS: _summed(_STATEMENTS_ANNOUNCED)}
 
-# Readings not announced that have given a row of `statements`, be it one that was replaced since.
-_NOT_ANNOUNCED = f"""
-SELECT {BOOK}, reading, max(read_at), min(day), max(day) FROM statements
-WHERE {_SPAN} AND ({BOOK}, reading) NOT IN (SELECT {BOOK}, reading FROM {ANNOUNCED})
-GROUP BY {BOOK}, reading ORDER BY {BOOK}, reading
-"""  # noqa: S608
-_COVERED = f"""
-SELECT {BOOK}, opened_at, first_day, last_day FROM readings FINAL
-WHERE run = 'live' AND view = '' AND last_day >= {{first:Date32}} AND first_day <= {{last:Date32}}
-  AND ({BOOK}, reading) IN (SELECT {BOOK}, reading FROM {ANNOUNCED}) AND opened_at >= {{oldest:DateTime64(3, 'UTC')}}
-"""  # noqa: S608
-
 
 def over_newest(text: str) -> str:
     """Return a statement about lines over the newest versions, whether announced or not."""
     return _over(text, _NEWEST)
 
 
+def over_announced(text: str) -> str:
+    """Return a statement about lines over the newest announced versions, which takes longer."""
+    return _over(text, _NEWEST_ANNOUNCED)
+
+
 def _over(text: str, sources: Mapping[str, str]) -> str:
     for name, source in sources.items():
         text = text.replace(f"FROM {name}", f"FROM {source}").replace(f"JOIN {name}", f"JOIN {source}")
     return text
-
-
-async def ask(database: Rows, text: str, values: Mapping[str, Any]) -> list[list[Any]]:
-    """Return the rows of a statement about lines.
-
-    What may be read as it stands is looked for before and after: when a reading began in between, its rows could stand
-    among those of the answer, and the longer way is taken.
-    """
-    span = {name: values[name] for name in ("first", "last", "announced_by")}
-    before = await database.rows(_NOT_ANNOUNCED, span)
-    if await _overtaken(database, before, span):
-        rows = await database.rows(over_newest(text), values)
-        if await database.rows(_NOT_ANNOUNCED, span) == before:
-            return rows
-    return await database.rows(_over(text, _NEWEST_ANNOUNCED), values)
-
-
-async def _overtaken(database: Rows, readings: Sequence[Sequence[Any]], values: Mapping[str, Any]) -> bool:
-    """Tell whether all days of these readings, which were not announced, are covered by later ones that were."""
-    if not readings:
-        return True
-    oldest = min(row[4] for row in readings).replace(tzinfo=None)
-    later = await database.rows(_COVERED, {**values, "oldest": oldest})
-    for *reading, read_at, since, until in readings:
-        spans = sorted(
-            (first, last) for *book, opened_at, first, last in later if book == reading[:3] and opened_at >= read_at
-        )
-        for first, last in spans:
-            if first <= since:
-                since = max(since, last + timedelta(days=1))  # noqa: PLW2901 - the days before are done with
-        if since <= until:
-            return False
-    return True
 
 
 def bound(settings: Settings, first_day: date | None = None, last_day: date | None = None) -> dict[str, Any]:

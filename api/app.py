@@ -13,6 +13,7 @@ from api import openapi
 from api.cache import Cache, Cached
 from api.database import Database
 from api.formats import Table, chosen, json_response, table_response
+from api.lines import Lines
 from api.parameters import parse, storable
 from api.problems import Problem, bad_parameters
 from api.route import Question, Route
@@ -38,6 +39,7 @@ class Api:
         self._settings = settings
         self._clock = clock
         self._database = Database(settings)
+        self._lines = Lines(self._database)
         self._cache = Cache(settings.api.cache_seconds)
         self._live = (settings.processing.run, 0.0)
         self._age = f"private, max-age={int(settings.api.cache_seconds)}"
@@ -115,7 +117,7 @@ class Api:
             except ValueError as error:
                 raise bad_parameters(f"{name}: {error}") from None
         settings = self._settings.of_run(await self._live_run())
-        question = Question(parameters, filters, path, self._clock.now(), settings, self._database)
+        question = Question(parameters, filters, path, self._clock.now(), settings, self._database, self._lines)
         answer = await route.handle(question)
         return table_response(answer, wanted) if isinstance(answer, Table) else json_response(answer)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from api.announced import LINES, LINES_THEN, ask, bound, of_record
+from api.announced import LINES, LINES_THEN, bound, of_record
 from api.answers import CostsAnswer
 from api.cursors import bad_cursor, cursor_of, key_of
 from api.dimensions import TAG, TOTALS_DIMENSIONS
@@ -43,7 +43,7 @@ async def costs(question: Question[CostQuery]) -> Answer:
     run = await known_run(question, query.run)
     asked = sql(query, question.filters, run, question.now, question.settings)
     if asked.of_lines:
-        rows = await ask(question.database, asked.text, asked.values)
+        rows = await question.lines.rows(asked.text, asked.values)
     else:
         rows = await question.database.rows(asked.text, asked.values)
     following = cursor_of(rows[query.limit - 1][:-1]) if len(rows) > query.limit else None

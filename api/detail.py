@@ -4,7 +4,7 @@ from collections import defaultdict
 from decimal import Context, Decimal, DecimalException
 from typing import Any
 
-from api.announced import LINES, ask, bound, of_record
+from api.announced import LINES, bound, of_record
 from api.answers import ResourcesAnswer, ServiceAnswer
 from api.costs import narrowed
 from api.cursors import bad_cursor, cursor_of, key_of
@@ -41,8 +41,7 @@ async def service(question: Question[ServiceQuery]) -> Answer:
     values = bound(question.settings, query.first_day, query.last_day) | {"service": name, "most": _MOST_ROWS}
     conditions = ["service = {service:String}", *of_record(question.settings, values)]
     conditions += narrowed(query.currency, question.filters, values)
-    found = await ask(
-        question.database,
+    found = await question.lines.rows(
         f"SELECT currency, {', '.join(_GROUPED)}, {', '.join(f'grouping({one})' for one in _GROUPED)}, "  # noqa: S608 - names are ours
         f"sum({query.measure}) AS cost, sumIf(quantity, kind = 'usage') AS used, "
         f"sumIf({query.measure}, kind = 'usage' AND isNotNull(quantity)) AS priced "
@@ -114,8 +113,7 @@ async def resources(question: Question[ResourceQuery]) -> Answer:
     conditions += narrowed(query.currency, question.filters, values)
     order = ["currency", "falling", *_RESOURCE_KEYS[1:]]
     having = _after(query.cursor, order, values)
-    rows = await ask(
-        question.database,
+    rows = await question.lines.rows(
         f"SELECT {', '.join(_RESOURCE_KEYS)}, min(day) AS since, max(day) AS until, sum({query.measure}) AS cost, "  # noqa: S608 - names are ours
         f"negate(cost) AS falling FROM {LINES} WHERE {' AND '.join(conditions)} GROUP BY {', '.join(_RESOURCE_KEYS)} "
         f"{having} ORDER BY {', '.join(order)} LIMIT {{limit:UInt32}}",

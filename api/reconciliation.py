@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from decimal import Context, Decimal
 from typing import Any
 
-from api.announced import ANNOUNCED, SUMS, ask, bound, of_record
+from api.announced import ANNOUNCED, SUMS, bound, of_record
 from api.answers import ReconciliationAnswer
 from api.formats import dicts, plain
 from api.parameters import Parameters
@@ -92,10 +92,10 @@ def _sources(record: Sequence[str]) -> str:
 async def reconciliation(question: Question[Parameters]) -> Answer:
     """Answer with three comparisons: readings, the sources' controls, and sources that are not of record."""
     values = bound(question.settings)
-    readings = await ask(question.database, _READINGS, values)
-    controls = dicts(_CONTROL_COLUMNS, await ask(question.database, _CONTROLS, values))
+    readings = await question.lines.rows(_READINGS, values)
+    controls = dicts(_CONTROL_COLUMNS, await question.lines.rows(_CONTROLS, values))
     record = of_record(question.settings, values)
-    others = await ask(question.database, _sources(record), values) if record else []
+    others = await question.lines.rows(_sources(record), values) if record else []
     return {
         "readings": [_differing(row) for row in dicts(_READING_COLUMNS, readings)],
         # A forecast of days that are not over differs from what is held of them by what is still to come.

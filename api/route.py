@@ -34,6 +34,8 @@ class Question(Generic[P]):
         The time of the request, UTC.
     settings, database
         The deployment.
+    lines
+        Asks about lines, see `api.lines`.
     """
 
     parameters: P
@@ -42,6 +44,7 @@ class Question(Generic[P]):
     now: datetime
     settings: Settings
     database: Rows
+    lines: Rows
 
 
 #: An answer: a table, which can be had in every format, or the body of a JSON document.

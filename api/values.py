@@ -1,6 +1,6 @@
 """`/v1/dimensions`: by what costs can be grouped and filtered, and with which values."""
 
-from api.announced import LINES, ask, bound, of_record
+from api.announced import LINES, bound, of_record
 from api.answers import DimensionsAnswer, ValuesAnswer
 from api.costs import column
 from api.dimensions import NAMED, check_dimension
@@ -20,8 +20,7 @@ async def values(question: Question[ValueQuery]) -> Answer:
     first_day, last_day = query.period(question.now.date())
     given = bound(question.settings, first_day, last_day) | {"prefix": query.prefix, "limit": query.limit}
     conditions = ["startsWith(v, {prefix:String})", "v != ''", *of_record(question.settings, given)]
-    rows = await ask(
-        question.database,
+    rows = await question.lines.rows(
         f"SELECT DISTINCT {column(name, 'v', given)} AS v FROM {LINES} WHERE {' AND '.join(conditions)} "  # noqa: S608 - names are ours
         "ORDER BY v LIMIT {limit:UInt32}",
         given,

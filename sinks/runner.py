@@ -165,7 +165,7 @@ class Sink:
                 known.rows += batch.rows
         last: tuple[Batch, bytes] | None = None
         try:
-            for batch in batches.values():
+            for batch in sorted(batches.values(), key=_place):
                 if not batch.rows:
                     continue
                 # Statements go to two tables of the same columns: they are packed once.
@@ -261,6 +261,14 @@ def _promote(scope: dict[str, object], client: Client) -> None:
 
 class StoppedError(RuntimeError):
     """The sink was stopped, or has to stop, before a batch was safe; the batch will be read again."""
+
+
+#: Tables that tell of others, in this order: what they tell of is written before them.
+_LATER_TABLES = ("totals", "hour_totals", "rolling_totals", "announcements")
+
+
+def _place(batch: Batch) -> int:
+    return _LATER_TABLES.index(batch.table) + 1 if batch.table in _LATER_TABLES else 0
 
 
 _SCOPE_PARAMETERS = (

@@ -11,12 +11,12 @@ import pytest
 from confluent_kafka import Producer
 
 from schemas.codec import Codec
-from schemas.events import EVENT_CLASSES, CostAnomaly, CostHead, CostPartial, SourceRun, Tick
+from schemas.events import EVENT_CLASSES, CostAggregate, CostAnomaly, CostHead, CostPartial, Event, SourceRun, Tick
 from schemas.repository import RepositorySchemas
 from sinks.clickhouse import connect, insert
 from sinks.migrate import Migration, migrate, migrations
 from sinks.rows import rows_of
-from sinks.runner import Sink
+from sinks.runner import Sink, _Taken
 from spendstream.local.clickhouse import LocalClickHouse
 from spendstream.local.kafka_apache import free_port
 from spendstream.settings import ConfigurationError, Settings, load
@@ -218,3 +218,15 @@ def test_what_is_older_than_the_horizon_collapses_to_the_newest_of_each_scope(ta
         client.command("OPTIMIZE TABLE statement_history FINAL")
     kept = ask(tables, "SELECT version, effective FROM statement_history FINAL ORDER BY version")
     assert [version for version, _ in kept] == [2, 3]
+
+
+def test_what_is_announced_is_written_before_its_announcement(settings, monkeypatch):
+    tables: list[str] = []
+    monkeypatch.setattr("sinks.runner._send", lambda batch, *_: tables.append(batch.table))
+    sink = Sink(settings)
+    aggregate = next(event for event in EXAMPLES if isinstance(event, CostAggregate))
+    events: list[Event] = [aggregate, statement("EC2", 1, [("r", "u", 5)])]
+    sink._insert([_Taken(None, event, rows_of(event)) for event in events])  # type: ignore[arg-type]
+    assert tables == [
+        "statement_history", "statements", "totals", "hour_totals", "rolling_totals", "announcements"
+    ]  # fmt: skip
