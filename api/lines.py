@@ -8,22 +8,24 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from api.announced import ANNOUNCED, BOOK, SPAN, over_announced, over_newest
+from api.announced import ANNOUNCED_NAMES, BOOK, SPAN, over_announced, over_newest
 from api.route import Rows
 
-# How many readings were announced at all, and those not announced that have given a row of `statements` in the span, be
-# it one that was replaced since.
+# How much was announced at all, and the readings not announced that have given a row of `statements` in the span, be it
+# one that was replaced since.
 _STANDING = f"""
-SELECT (SELECT count() FROM {ANNOUNCED}), groupArray(open) FROM (
+SELECT (
+    SELECT uniqExact({BOOK}, reading, epoch, partition) FROM announcements WHERE run = {{announced_by:String}}
+), groupArray(open) FROM (
     SELECT ({BOOK}, reading, max(read_at), min(day), max(day)) AS open FROM statements
-    WHERE {SPAN} AND ({BOOK}, reading) NOT IN (SELECT {BOOK}, reading FROM {ANNOUNCED})
+    WHERE {SPAN} AND ({BOOK}, reading) NOT IN {ANNOUNCED_NAMES}
     GROUP BY {BOOK}, reading
 )
 """  # noqa: S608 - nothing of a request stands in these texts; values are bound
 _LATER = f"""
 SELECT {BOOK}, opened_at, first_day, last_day FROM readings FINAL
 WHERE run = 'live' AND view = '' AND last_day >= {{first:Date32}} AND first_day <= {{last:Date32}}
-  AND ({BOOK}, reading) IN (SELECT {BOOK}, reading FROM {ANNOUNCED}) AND opened_at >= {{oldest:DateTime64(3, 'UTC')}}
+  AND ({BOOK}, reading) IN {ANNOUNCED_NAMES} AND opened_at >= {{oldest:DateTime64(3, 'UTC')}}
 """  # noqa: S608
 
 
