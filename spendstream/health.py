@@ -1,9 +1,11 @@
 """A service's health and metrics: `/healthz`, `/readyz`, `/metrics` on a port of its own."""
 
 import asyncio
+import faulthandler
 import hmac
 import ipaddress
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -164,13 +166,23 @@ def health_page(
         loop.close()
 
 
+#: Exit status of a process that made no progress, to be restarted.
+STALLED = 75
+
+
+def _end_stalled() -> None:
+    sys.stderr.write("no progress while there is work; this is what each thread does, and the process ends:\n")
+    faulthandler.dump_traceback(all_threads=True)
+    os._exit(STALLED)
+
+
 class StallGuard:
     """Ends the process when it makes no progress while there is work: a restart heals, waiting does not."""
 
     def __init__(self, progress: Watched, stalled_seconds: float, end: Callable[[], None] | None = None) -> None:
         self._progress = progress
         self._limit = stalled_seconds
-        self._end = end or (lambda: os._exit(75))
+        self._end = end or _end_stalled
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="stall-guard", daemon=True)
 

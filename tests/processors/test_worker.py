@@ -10,7 +10,8 @@ import pytest
 
 from processors.live import LiveStep
 from processors.worker import run
-from spendstream.settings import ConfigurationError
+from spendstream.health import STALLED
+from spendstream.settings import ConfigurationError, Settings
 from tests.kafka_backends import Backend
 
 
@@ -41,15 +42,27 @@ worker.run(Settings.model_validate_json(sys.argv[1]))
 """
 
 
-def test_a_stop_is_obeyed_while_a_step_is_starting(embedded_kafka: Backend, tmp_path):
-    settings = embedded_kafka.settings(processing={"state_folder": tmp_path}, health={"process": 0})
+def hanging(settings: Settings) -> "subprocess.Popen[str]":
     plain = settings.model_dump_json(include={"kafka", "processing", "health"})
     command = [sys.executable, "-c", HANGING, plain]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
-    try:
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=Path(__file__).parents[2])
+
+
+def test_a_stop_is_obeyed_while_a_step_is_starting(embedded_kafka: Backend, tmp_path):
+    settings = embedded_kafka.settings(processing={"state_folder": tmp_path}, health={"process": 0})
+    with hanging(settings) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "starting ledger\n"
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
-    finally:
-        process.kill()
+
+
+def test_a_start_that_hangs_ends_and_tells_what_each_thread_does(embedded_kafka: Backend, tmp_path):
+    health = {"process": 0, "stalled_seconds": 0.5}
+    settings = embedded_kafka.settings(processing={"state_folder": tmp_path}, health=health)
+    with hanging(settings) as process:
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == STALLED
+    assert "no progress while there is work" in told
+    assert "in run_forever" in told

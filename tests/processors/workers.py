@@ -13,14 +13,15 @@ from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from schemas.codec import Codec
 from schemas.events import CostAggregate, Event
 from schemas.repository import RepositorySchemas
+from spendstream.health import STALLED
 from spendstream.settings import Health, Settings
 from spendstream.topics import AGGREGATES, STATEMENTS, Topic
 from tests.processors.histories import partitioned
 
 CODEC = Codec(RepositorySchemas())
 
-#: Several workers run at a time.
-_ANY_PORT = Health(process=0)
+#: Several workers run at a time; a start that hangs ends soon.
+_HEALTH = Health(process=0, stalled_seconds=15)
 
 
 def publish(settings: Settings, events: Sequence[Event]) -> None:
@@ -74,20 +75,24 @@ def aggregates(settings: Settings) -> list[CostAggregate]:
 
 
 class Worker:
-    """Both steps in a process of their own, which `crash` (a fault point and its hit) ends as `kill -9` would."""
+    """Both steps in a process of their own, which `crash` (a fault point and its hit) ends as `kill -9` would.
+
+    As a supervisor would, it starts anew a process that ended itself because it was stalled.
+    """
 
     def __init__(self, settings: Settings, crash: str = "") -> None:
         self.settings = settings
-        command = [
+        self._command = [
             sys.executable,
             "-m",
             "tests.processors.crashing_worker",
-            settings.model_copy(update={"health": _ANY_PORT}).model_dump_json(
-                include={"kafka", "processing", "health"}
-            ),
+            settings.model_copy(update={"health": _HEALTH}).model_dump_json(include={"kafka", "processing", "health"}),
             crash,
         ]
-        self.process = subprocess.Popen(command, cwd=Path(__file__).parents[2])
+        self.process = self._started()
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(self._command, cwd=Path(__file__).parents[2])
 
     def __enter__(self) -> Self:
         return self
@@ -102,6 +107,8 @@ class Worker:
     def wait_for(self, reading: str, run: str = "live") -> None:
         deadline = time.monotonic() + 90
         while not announced(self.settings, reading, run):
+            if self.process.poll() == STALLED:
+                self.process = self._started()
             assert self.process.poll() is None, "the worker ended"
             if time.monotonic() > deadline:
                 self.process.send_signal(signal.SIGUSR1)  # it tells what each of its threads does
