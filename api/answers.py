@@ -37,6 +37,25 @@ class CostsAnswer(Document):
     next_cursor: str | None = Field(description=_NEXT)
 
 
+class TagRow(Document):
+    """What one value of a tag cost in one period."""
+
+    period: date = Field(description="first day of the period")
+    currency: str
+    value: str = Field(description="in a view of Cost Explorer `(untagged)` or `(uncategorized)` for what has none")
+    cost: Money
+
+
+class TagAnswer(Document):
+    """Answer of `/v1/tags/{tag}`."""
+
+    tag: str
+    measure: Measure
+    granularity: Literal["day", "month", "quarter", "year", "total"]
+    rows: list[TagRow]
+    next_cursor: str | None = Field(description=_NEXT)
+
+
 class RollingRow(Document):
     """One window of one series."""
 

@@ -16,7 +16,8 @@ from api.route import Answer, Question, Route
 from api.runs import known_run
 from spendstream.settings import Settings
 
-_BUCKETS: dict[str, str] = {
+#: Granularity → the first day of the period that a day is in.
+BUCKETS: dict[str, str] = {
     "day": "day",
     "month": "toStartOfMonth(day)",
     "quarter": "toStartOfQuarter(day)",
@@ -81,7 +82,7 @@ def sql(query: CostQuery, filters: Filters, run: str, now: datetime, settings: S
         period = "toDateTime(day, 'UTC') + toIntervalHour(hour)"
         conditions.append("hour >= 0")
     else:
-        period = _BUCKETS[query.granularity]
+        period = BUCKETS[query.granularity]
     conditions += narrowed(query.currency, filters, values)
     names = [column(name, f"g{number}", values) for number, name in enumerate(query.group_by)]
     keys = [f"{period} AS period", "currency", *(f"{name} AS g{i}" for i, name in enumerate(names))]

@@ -108,6 +108,20 @@ class CostQuery(Period):
         return self
 
 
+class TagQuery(Period):
+    """Parameters of `/v1/tags/{tag}`."""
+
+    granularity: Literal["day", "month", "quarter", "year", "total"] = Field(
+        "day", description="length of a row's period"
+    )
+    measure: Measure = Field("effective", description=_MEASURE)
+    currency: Text | None = Field(None, description="only this currency (ISO 4217)")
+    run: Text | None = Field(None, description="run whose totals are read, by default the live one")
+    format: Format | None = Field(None, description=_FORMAT)
+    limit: int = Field(1000, ge=1, le=100_000, description="rows in one answer")
+    cursor: Cursor | None = Field(None, description=_CURSOR)
+
+
 class ResourceQuery(Period):
     """Parameters of `/v1/resources`."""
 

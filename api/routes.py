@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from api import costs, detail, freshness, reconciliation, rolling, runs, values
+from api import costs, detail, freshness, reconciliation, rolling, runs, tags, values
 from api.route import Route
 
 ROUTES: tuple[Route[Any], ...] = (
     costs.ROUTE,
+    tags.ROUTE,
     rolling.ROUTE,
     detail.SERVICE,
     detail.RESOURCES,
