@@ -1,8 +1,9 @@
 """Fees by the calendar: when one is due, how much it is, and what is missing, doubled, new or changed.
 
-Recurring fees, commitments, taxes and marketplace charges come on days, not in a flow; to score them as usage is to cry
-on the first of each month. A calendar keeps the charges of one series and finds the cycle that they follow. Findings
-are a function of the charges and of the day, so a restatement, a replay or a second reading needs no special case.
+Recurring fees, commitments, taxes and marketplace charges mostly come on days, not in a flow; to score them as usage is
+to cry on the first of each month. A calendar keeps the charges of one series and finds the cycle that they follow.
+Findings are a function of the charges and of the day, so a restatement, a replay or a second reading needs no special
+case. What is charged every day is a flow, whose amounts are not judged here.
 """
 
 from collections.abc import Mapping
@@ -23,6 +24,7 @@ _TOLERANCE = 0.02
 _SPREADS = 5.0
 _TWICE = (1.7, 2.3)
 _ENOUGH_FOR_A_CYCLE = 2
+_A_WEEK = 7
 _ENOUGH_FOR_A_SPREAD = 3
 _SHORT = 0.6
 """A charge that comes before this share of its cycle has passed is one too many."""
@@ -62,6 +64,11 @@ class FeeCalendar:
         self.charges = dict(sorted(self.charges.items())[-_KEPT:])
 
     @property
+    def flows(self) -> bool:
+        """Whether it is charged every day, for a week at least: then it has seasons and noise, as usage has."""
+        return len(self.charges) > _A_WEEK and self.cycle == "daily"
+
+    @property
     def cycle(self) -> Cycle:
         """The cycle that the charges follow; one that comes twice within a month does not hide that it is monthly."""
         return _cycle(sorted(self.charges))
@@ -92,6 +99,8 @@ class FeeCalendar:
         amount, expected = self.charges[day], self.expected(day)
         if not earlier:
             return FeeFinding("new", day, amount, 0.0)
+        if _cycle(earlier) == "daily":
+            return None
         if _TWICE[0] <= amount / expected <= _TWICE[1] and len(earlier) >= _ENOUGH_FOR_A_CYCLE:
             return FeeFinding("doubled", day, amount, expected)
         length = {"daily": 1, "weekly": 7, "monthly": 30, "yearly": 365, "unknown": 0}[_cycle(earlier)]

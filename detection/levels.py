@@ -54,8 +54,8 @@ _REMEMBERED_DAYS = 60
 """How long a level that was left is remembered."""
 _NEAR = 0.35
 """How much of a change may be missing for it to be a return."""
-_SMALL = 0.75
-"""Half the width of the relative residuals, −0.5 to 1, that are taken as they are."""
+_SMALL = 0.3
+"""Relative residuals up to here are taken as they are, larger ones as logarithms."""
 _SLIGHTEST = 0.01
 """An actual below this share of the expected counts as this share in the logarithm."""
 
@@ -205,7 +205,7 @@ class LevelBank:
             self._now = None
         logs, variances, crow, _ = self._forecast(0)
         # the residual itself while it is small, not its logarithm: that keeps the mean unbiased where noise is wide
-        step = np.where(np.abs(residual - 0.25) < _SMALL, residual, jump)
+        step = np.where(np.abs(residual) < _SMALL, residual, jump)
         error = np.log(expected.mean) + step - logs
         learns = known & ~taken & (held == 0)
         self._update(np.where(learns, error, 0.0), variances, crow, learns)

@@ -20,6 +20,7 @@ HOLIDAY_SPREAD = 0.05
 _HARMONICS = 4
 _WEEKEND_HARMONICS = 2
 _SATURDAY = 5
+_SECOND = 2
 _MEAN_MONTH = 365.25 / 12
 
 
@@ -70,8 +71,9 @@ class Calendar:
     def spreads(self) -> Floats:
         """The standard deviation of each coefficient before anything is seen, in logarithms of the cost."""
         days = [0.3] * 6 + [0.15, 0.15, 0.7, 0.35]
+        month = [0.15, 0.15]
         hours = [0.3, 0.3] * 2 + [0.1, 0.1] * (_HARMONICS - 2) + [0.15, 0.15] * _WEEKEND_HARMONICS
-        return np.array(days + hours if self.hourly else days)
+        return np.array(days + (hours if self.hourly else month))
 
     def index(self, moment: datetime) -> int:
         """Return the number of the period that holds `moment` (aware), counted from 1970."""
@@ -92,7 +94,8 @@ class Calendar:
         """Return the regressors of a period.
 
         Days of the week (six contrasts), first and last day of a month, length of the month (a monthly price that is
-        spread over its days), holiday; for hours also waves of the day, and how they differ on a weekend.
+        spread over its days), holiday; for days also the second and the last but one of a month, for hours waves of the
+        day, and how they differ on a weekend.
         """
         moment = self.moment(index)
         day = moment.date()
@@ -108,4 +111,6 @@ class Calendar:
             waves = np.column_stack([np.sin(angle), np.cos(angle)]).ravel()
             weekend = waves[: 2 * _WEEKEND_HARMONICS] * (weekday >= _SATURDAY)
             parts += [waves, weekend]
+        else:
+            parts.append(np.array([day.day == _SECOND, day.day == length - 1], dtype=np.float64))
         return np.concatenate(parts)

@@ -1,8 +1,8 @@
 """All that detection knows of one organisation's bill: each charge class by what it is.
 
-Usage is scored by `CostSeries`; fees are held against their calendar, credits against their burn-down; a series that
-was never there is judged by how new series come here. A day is looked at as often as it is read, and settled once, when
-its source has closed it: only then is it learnt. What is looked at changes nothing.
+Usage, and fees of every day, are scored by `CostSeries`; other fees are held against their calendar, credits against
+their burn-down; a series that was never there is judged by how new series come here. A day is looked at as often as it
+is read, and settled once, when its source has closed it: only then is it learnt. What is looked at changes nothing.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,7 +26,7 @@ Kind = Literal[
     "spike", "step", "creep", "new", "vanished", "fee_new", "fee_missing", "fee_doubled", "fee_changed", "credit_end"
 ]
 FEES = frozenset({"recurring_fee", "commitment", "tax", "marketplace"})
-"""Charge classes that come by the calendar."""
+"""Charge classes that come by the calendar, unless they are charged every day."""
 _FEE_KINDS: dict[FeeKind, Kind] = {
     "new": "fee_new",
     "missing": "fee_missing",
@@ -166,10 +166,11 @@ class Watch:
         begins = self.usage.learn_many(values, scores)
         found += self._incidents(day, values, rows, scores, begins, np.ones(len(values)), recent)
         for row in rows:
-            if row.charge == "usage":
-                self.known[row.series].last = day
+            one = self.known.get(_key(row))
+            if one is not None:
+                one.last = day
                 if row.quantity is not None:
-                    self.known[row.series].price.learn(row.cost, row.quantity)
+                    one.price.learn(row.cost, row.quantity)
         return found
 
     def _period(self, day: date) -> int:
@@ -181,8 +182,8 @@ class Watch:
             if (day - one.last).days <= _DORMANT_DAYS:
                 values[one.row] = 0.0
         for row in rows:
-            if row.charge == "usage" and row.series in self.known:
-                values[self.known[row.series].row] = row.cost
+            if _key(row) in self.known:
+                values[self.known[_key(row)].row] = row.cost
         return values
 
     def _shares(self, age_hours: float) -> tuple[Floats, Floats]:
@@ -192,17 +193,21 @@ class Watch:
         both = np.array([by_group.get(one.group, other) for one in self.known.values()]).reshape(-1, 2)
         return both[:, 0], both[:, 1]
 
+    def _is_flow(self, row: Row) -> bool:
+        """Say whether a row is usage, or a fee that is charged every day."""
+        return row.charge == "usage" or (row.charge in FEES and self.fees[_key(row)].flows)
+
     def _arrive(self, day: date, rows: Sequence[Row]) -> list[Finding]:
         """Take up the series that are new, and say which of them are no ordinary ones."""
-        new = [row for row in rows if row.charge == "usage" and row.series not in self.known]
+        new = [row for row in rows if self._is_flow(row) and _key(row) not in self.known]
         settled = self.first is not None and (day - self.first).days >= _WARM_UP_DAYS
         self.arrivals.pass_days(1.0)
         found = []
         costs = [row.cost for row in rows if row.charge == "usage" and row.cost > 0]
         self.arrivals.usual = float(np.median(costs)) if costs else self.arrivals.usual
         for row in new:
-            self.known[row.series] = _Usage(len(self.known), day, row.group)
-            if settled:
+            self.known[_key(row)] = _Usage(len(self.known), day, row.group)
+            if settled and row.charge == "usage":
                 if self.arrivals.passes(row.cost, self.false_alerts_a_week):
                     found.append(Finding(row.series, "usage", "new", day, row.cost, 0.0, 0.0, 0.0, 0.0, day))
                 self.arrivals.learn(row.cost)
@@ -222,7 +227,7 @@ class Watch:
     ) -> list[Finding]:
         recent = self.usage.recent if recent is None else recent
         names = list(self.known)
-        by_name = {row.series: row for row in rows if row.charge == "usage"}
+        by_name = {_key(row): row for row in rows}
         found = []
         for place in np.flatnonzero(begins):
             name, length = names[place], abs(int(scores.window[place]))
@@ -233,10 +238,11 @@ class Watch:
             change = None
             if row is not None and row.quantity is not None and price.known and share[place] >= 1:
                 change = price.split(actual, row.quantity, expected).mostly
+            series, _, charge = name.rpartition("|")
             found.append(
                 Finding(
-                    name,
-                    "usage",
+                    series,
+                    charge,
                     self._kind(length, actual, expected),
                     day,
                     actual,
@@ -261,14 +267,15 @@ class Watch:
     def _settle_fees(self, day: date, rows: Sequence[Row]) -> list[Finding]:
         for row in rows:
             if row.charge in FEES:
-                key = f"{row.series}|{row.charge}"
-                self.fees.setdefault(key, FeeCalendar()).put(day, row.cost)
+                self.fees.setdefault(_key(row), FeeCalendar()).put(day, row.cost)
         found = []
         for key, calendar in self.fees.items():
+            if key in self.known:
+                continue
             series, _, charge = key.rpartition("|")
             for one in calendar.findings(day, day):
                 started = self.first is not None and (day - self.first).days >= _WARM_UP_DAYS
-                if one.kind == "new" and not started:
+                if not started:
                     continue
                 band = (one.expected, one.expected)
                 found.append(
@@ -322,6 +329,10 @@ class Watch:
         self.credits = {key: CreditBurn.from_plain(one) for key, one in state["credits"].items()}
         self.curves = {key: CompletenessCurve.from_plain(one) for key, one in state["curves"].items()}
         self.arrivals = Arrivals.from_plain(state["arrivals"])
+
+
+def _key(row: Row) -> str:
+    return f"{row.series}|{row.charge}"
 
 
 def _totals(rows: Iterable[Row]) -> dict[str, float]:

@@ -89,6 +89,18 @@ def test_a_fee_charged_twice_is_told(watch):
     assert found.kind == "fee_doubled"
 
 
+def test_a_fee_of_every_day_is_a_flow_with_seasons():
+    def with_commitment(n):
+        unused = 6.0 if day_of(n).weekday() >= 5 else 2.5
+        return [*bill(n), Row("Plans", "commitment", unused if n != 95 else 60.0)]
+
+    _, found = watched(100, with_commitment)
+
+    assert [(one.series, one.charge, one.kind, one.day) for one in found] == [
+        ("Plans", "commitment", "spike", day_of(95))
+    ]
+
+
 def test_the_end_of_a_credit_is_told_and_usage_is_not_blamed():
     def with_credit(n):
         rows = bill(n)
