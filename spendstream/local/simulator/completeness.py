@@ -6,7 +6,6 @@ from datetime import UTC, date, datetime, timedelta
 #: The day of the following month on which a month is final, and the hour of the first refresh of a day.
 FINAL_DAY = 5
 FIRST_REFRESH = 3
-WHOLE = 1000
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,10 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """Something that changes the bill from `start` until before `end`; None: it lasts. See `KINDS` for `size`."""
+    """Something that changes the bill from `start` until before `end`, whole hours; None: it lasts.
+
+    See `KINDS` for `size`.
+    """
 
     id: str
     kind: str
@@ -87,6 +90,10 @@ class Incident:
             raise IncidentError(f"incident {self.id}: unknown kind {self.kind!r}; use one of {', '.join(KINDS)}")
         if self.start.tzinfo is None or (self.end is not None and self.end.tzinfo is None):
             raise IncidentError(f"incident {self.id}: a time has no time zone; add one, as in 2026-03-01T00:00:00Z")
+        if any(
+            (time.minute, time.second, time.microsecond) != (0, 0, 0) for time in (self.start, self.end or self.start)
+        ):
+            raise IncidentError(f"incident {self.id}: it begins or ends within an hour: write a whole one, as 10:00")
         if self.end is not None and self.end <= self.start:
             raise IncidentError(f"incident {self.id}: its end {self.end} is not after its start {self.start}")
         if self.kind == "creep" and self.end is None:

@@ -11,7 +11,6 @@ from typing import TypeVar
 from spendstream.local.simulator.expression import AwsError, Json
 
 T = TypeVar("T")
-_PARTS = 3
 
 
 def fingerprint(request: Json) -> str:

@@ -141,6 +141,7 @@ def test_incidents_come_from_a_file(tmp_path):
         ('[[incidents]]\nid = "a"\nkind = "spike"', "incident a: start is missing"),
         ('[[incidents]]\nid = "a"\nkind = "spike"\nstart = 2026-03-03T10:00:00', "has no time zone"),
         ('[[incidents]]\nid = "a"\nkind = "spike"\nsize = "big"\nstart = 2026-03-03T10:00:00Z', "could not convert"),
+        ('[[incidents]]\nid = "a"\nkind = "spike"\nstart = 2026-03-03T10:15:00Z', "write a whole one"),
         ('[[incidents]]\nid = "a"\nwhere = "b"', "it may have id, kind"),
         ("nothing = 1", r"write \[\[incidents\]\]"),
         ("= 1", "cannot be read"),
