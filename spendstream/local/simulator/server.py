@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from http.server import ThreadingHTTPServer
 from types import TracebackType
 from typing import Self
@@ -24,6 +25,8 @@ from spendstream.local.simulator.truth import document
 
 _PAGE_COST = Decimal("0.01")
 _METRIC_COST = Decimal("0.00001")
+#: How long it takes at most until a stop is noticed.
+_STOP_SECONDS = 0.05
 
 
 class SimulatedAWS:
@@ -85,7 +88,8 @@ class SimulatedAWS:
         }
         self._server = ThreadingHTTPServer(("127.0.0.1", port), handler_for(self.answer, self.control))
         self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, name="simulated-aws", daemon=True)
+        serve = partial(self._server.serve_forever, _STOP_SECONDS)
+        self._thread = threading.Thread(target=serve, name="simulated-aws", daemon=True)
         self._thread.start()
 
     @property
