@@ -9,7 +9,6 @@ to the last one taken.
 """
 
 import json
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -75,10 +74,7 @@ def live_speed(kafka: ApacheKafka, count: int, lines: int) -> float:
     settings, codec = fresh(kafka), Codec(RepositorySchemas())
     shards = settings.kafka.shards
     messages = encoded(codec, statements(count, lines), shards) + encoded(codec, closes("r1", shards), shards)
-    try:
-        return count * lines / live_path(settings, messages)
-    finally:
-        shutil.rmtree(settings.processing.state_folder, ignore_errors=True)
+    return count * lines / live_path(settings, messages)
 
 
 def quix_speed(bootstrap: str, python: Path, count: int) -> float:

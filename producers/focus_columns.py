@@ -22,6 +22,29 @@ MANDATORY = (
 )
 
 
+#: All columns that are read; an export has about as many others.
+_READ = (
+    *MANDATORY,
+    "ChargeClass",
+    "ChargeDescription",
+    "ChargeFrequency",
+    "ChargePeriodEnd",
+    "CommitmentDiscountId",
+    "ConsumedQuantity",
+    "ConsumedUnit",
+    "ContractedCost",
+    "ListCost",
+    "PricingCategory",
+    "PublisherName",
+    "RegionId",
+    "ResourceId",
+    "SkuId",
+    "SubAccountId",
+    "SubAccountName",
+    "Tags",
+)
+
+
 class RowError(ValueError):
     """A row that cannot be taken; the text names the column and says why."""
 
@@ -39,7 +62,7 @@ def parse_row(row: Mapping[str, object], source: str) -> tuple[Scope, Line, str 
     RowError
         When a value is missing, no number, finer than 10⁻¹⁸, no date, or no known currency.
     """
-    text = {name: _text(value) for name, value in row.items() if name is not None}
+    text = {name: _text(row[name]) for name in _READ if name in row}
     start = _moment(text, "ChargePeriodStart")
     if start is None:
         raise RowError("ChargePeriodStart is empty")

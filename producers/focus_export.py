@@ -16,8 +16,9 @@ import time
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, timedelta
+from operator import attrgetter
 from pathlib import Path
 from typing import IO, Any
 
@@ -37,6 +38,8 @@ _BUCKETS = 128
 _SIGN_OF_LIFE = 10_000
 _PARQUET_ROWS = 1_000
 _PARQUET_BUFFER_BYTES = 1024 * 1024
+_SCOPE_VALUES = attrgetter(*(field.name for field in fields(Scope)))
+_LINE_VALUES = attrgetter(*(field.name for field in fields(Line)))
 _ENDINGS = (".csv", ".csv.gz", ".parquet")
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")
 _Book = tuple[str, str]
@@ -155,8 +158,9 @@ class _Buckets:
         self._files: list[IO[bytes]] = [(folder / f"{number:03d}").open("w+b") for number in range(_BUCKETS)]
 
     def add(self, scope: Scope, line: Line, account_name: str | None) -> None:
-        file = self._files[zlib.crc32(scope.key.encode()) % _BUCKETS]
-        pickle.dump((scope, line, account_name), file, pickle.HIGHEST_PROTOCOL)
+        file = self._files[zlib.crc32(f"{scope.account}\0{scope.service}\0{scope.day}".encode()) % _BUCKETS]
+        # Plain tuples: pickling a dataclass takes twice as long.
+        pickle.dump((_SCOPE_VALUES(scope), _LINE_VALUES(line), account_name), file, pickle.HIGHEST_PROTOCOL)
 
     def scopes(self) -> Iterator[tuple[Scope, Sequence[Line], str | None]]:
         for file in self._files:
@@ -165,10 +169,11 @@ class _Buckets:
             names: dict[Scope, str | None] = {}
             while True:
                 try:
-                    scope, line, account_name = pickle.load(file)  # noqa: S301 - our own temporary file
+                    of_scope, of_line, account_name = pickle.load(file)  # noqa: S301 - our own temporary file
                 except EOFError:
                     break
-                by_scope.setdefault(scope, []).append(line)
+                scope = Scope(*of_scope)
+                by_scope.setdefault(scope, []).append(Line(*of_line))
                 names[scope] = names.get(scope) or account_name
             file.close()
             for scope, lines in by_scope.items():

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime
 from hashlib import blake2b
+from operator import attrgetter
 from typing import Any
 
 from processors.series import ChargeKind, quoted
@@ -78,14 +79,13 @@ class Said:
 def content_hash(lines: Sequence[Line]) -> str:
     """Return a hash that is the same for the same lines in any order."""
     digest = blake2b(digest_size=16)
-    for text in sorted(repr((*_plain(line), sorted(line.tags.items()))) for line in lines):
+    for text in sorted(repr((*_PLAIN(line), sorted(line.tags.items()))) for line in lines):
         digest.update(text.encode())
         digest.update(b"\n")
     return digest.hexdigest()
 
 
-def _plain(line: Line) -> list[object]:
-    return [getattr(line, f.name) for f in fields(line) if f.name != "tags"]
+_PLAIN = attrgetter(*(f.name for f in fields(Line) if f.name != "tags"))
 
 
 class _Dictionary:
