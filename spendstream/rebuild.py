@@ -89,14 +89,13 @@ class _Copy:
         self._partitions = range(old.kafka.topics.partitions(topic))
         self._progress = progress
         identity = f"{new.kafka.prefix}spendstream-rebuild-e{new.kafka.epoch}-{topic.name}"
-        self._producer = Producer(
-            {
-                **kafka_client(new),
-                "transactional.id": identity,
-                "compression.type": "lz4",
-                "message.max.bytes": MAX_MESSAGE_BYTES,
-            }
-        )
+        self._client = {
+            **kafka_client(new),
+            "transactional.id": identity,
+            "compression.type": "lz4",
+            "message.max.bytes": MAX_MESSAGE_BYTES,
+        }
+        self._producer = Producer(self._client)
         self._input = RebuildInput(old, self._name, self._partitions, identity)
         self._regrouping: Regrouping[Message] = Regrouping(self._partitions, self._shards)
         self._done = Copied(topic.name)
@@ -108,6 +107,8 @@ class _Copy:
                 for partition, message in source.taken_before():
                     self._regrouping.take(partition, self._item(message) or Item("other", message))
                 self._copy(source)
+            # A commit returns before those who read can see it; the next owner of the id is let in only then.
+            Producer(self._client).init_transactions(_SECONDS)
         except KafkaException as error:
             raise ConfigurationError(_explained(error, self._name)) from None
         return self._done
