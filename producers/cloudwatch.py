@@ -10,82 +10,40 @@ read last, and holds up no other.
 import logging
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from processors.series import shard_of
 from producers.aws_session import AwsSessions, explained
-from producers.budget import Budget, BudgetExceededError, Purpose
-from producers.cloudwatch_catalogue import Metric, load
+from producers.budget import Budget, BudgetExceededError
+from producers.cloudwatch_calls import Calls, Group, Point, Series, Target
+from producers.cloudwatch_catalogue import load
 from producers.cloudwatch_points import Span, batches, increases, span
 from producers.runs import Runs
 from producers.sender import Sender
 from producers.source import ReadingReport, SourceError
 from schemas.events import UsageMetrics
 from spendstream.clock import to_millis
-from spendstream.money import to_units
 from spendstream.settings import CloudWatch as Options
 from spendstream.settings import Payer
 from spendstream.topics import USAGE
 
-METRIC_COST = to_units("0.00001")
-LIST_COST = to_units("0.00001")
 _RECENT_SECONDS = 3600
 _IN_PARALLEL = 8
-_GOOD = ("Complete", "PartialData")
 
 log = logging.getLogger(__name__)
-
-_Point = tuple[datetime, float]
-#: What is asked for together: seconds between questions, seconds of a point, whether it counts up.
-_Group = tuple[int, int, bool]
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """One metric of one resource or group; `owner` is the account that shares it, where it is another's."""
-
-    kind: Metric
-    dimensions: tuple[tuple[str, str], ...]
-    owner: str | None = None
-
-    @property
-    def key(self) -> tuple[object, ...]:
-        """What tells it from others."""
-        kind = self.kind
-        return kind.namespace, kind.metric, kind.statistic, kind.period, self.dimensions, self.owner
-
-
-@dataclass(slots=True)
-class _Target:
-    """One region of one account, and what is known of it."""
-
-    account: Payer
-    region: str
-    client: Any
-    kinds: list[Metric]
-    series: list[Series] = field(default_factory=list)
-    discovered_at: datetime | None = None
-    #: When was asked last.
-    asked: dict[_Group, datetime] = field(default_factory=dict)
-    #: What was published, so that only changes go out.
-    sent: dict[tuple[object, ...], dict[datetime, tuple[float, bool]]] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        return f"CloudWatch of {self.account.account} in {self.region}"
 
 
 @dataclass(slots=True)
 class _Answer:
     """What one target said in one run."""
 
-    points: list[tuple[Series, Span, list[_Point]]] = field(default_factory=list)
-    asked: list[_Group] = field(default_factory=list)
+    points: list[tuple[Series, Span, list[Point]]] = field(default_factory=list)
+    asked: list[Group] = field(default_factory=list)
     left_out: int = 0
     problem: str = ""
 
@@ -111,11 +69,11 @@ class CloudWatch:
         self.schedule = options.schedule
         self._options = options
         self._sessions = sessions
-        self._budget = budget
+        self._calls = Calls(options, budget)
         self._sender = sender
         self._runs = runs
         self._catalogue = load(options.catalogue)
-        self._targets: dict[tuple[str, str], _Target] = {}
+        self._targets: dict[tuple[str, str], Target] = {}
 
     def run_once(self) -> ReadingReport:
         """Read what can be new.
@@ -158,7 +116,7 @@ class CloudWatch:
                     if (account.account, region) not in self._targets:
                         client = self._sessions.client("cloudwatch", region, account)
                         kinds = self._catalogue.in_region(region, self._options.regions)
-                        self._targets[account.account, region] = _Target(account, region, client, kinds)
+                        self._targets[account.account, region] = Target(account, region, client, kinds)
             except SourceError as error:
                 problems.append(str(error))
         return problems
@@ -167,7 +125,7 @@ class CloudWatch:
         known = next(iter(self._targets.values()), None)
         return self._sessions.own_account() if known is None else known.account
 
-    def _discover(self, target: _Target, now: datetime, reading: str) -> str:
+    def _discover(self, target: Target, now: datetime, reading: str) -> str:
         """Look for the metrics of a target, when it is time; return what went wrong."""
         known = target.discovered_at
         if known is not None and now - known < timedelta(minutes=self._options.discover_minutes):
@@ -178,7 +136,7 @@ class CloudWatch:
                 # A metric of a day has no point of the last three hours; asking for recent ones spares the dead ones.
                 listing = (kind.namespace, kind.metric, kind.period <= _RECENT_SECONDS)
                 if listing not in found:
-                    found[listing] = self._list(target, *listing, reading)
+                    found[listing] = self._calls.metrics(target, *listing, reading)
         except (BotoCoreError, ClientError) as error:
             return str(explained(error, str(target)))
         except (SourceError, BudgetExceededError) as error:
@@ -194,26 +152,7 @@ class CloudWatch:
         target.discovered_at = now
         return ""
 
-    def _list(
-        self, target: _Target, namespace: str, metric: str, recent: bool, reading: str
-    ) -> list[tuple[dict[str, str], str | None]]:
-        request: dict[str, Any] = {"Namespace": namespace, "MetricName": metric}
-        if recent:
-            request["RecentlyActive"] = "PT3H"
-        if self._options.linked_accounts:
-            request["IncludeLinkedAccounts"] = True
-        purpose = Purpose("cloudwatch:ListMetrics", target.account.account, "metrics", reading)
-        found = []
-        while True:
-            page = self._paid(target, "list_metrics", request, purpose, f"{namespace} {metric}", LIST_COST)
-            owners = page.get("OwningAccounts") or [None] * len(page["Metrics"])
-            for entry, owner in zip(page["Metrics"], owners, strict=True):
-                found.append(({pair["Name"]: pair["Value"] for pair in entry.get("Dimensions", ())}, owner))
-            if not page.get("NextToken"):
-                return found
-            request["NextToken"] = page["NextToken"]
-
-    def _choose(self, targets: Sequence[_Target]) -> dict[int, list[Series]]:
+    def _choose(self, targets: Sequence[Target]) -> dict[int, list[Series]]:
         """Return the series that are read of each target: at most as many as allowed, in the catalogue's order."""
         chosen: dict[int, list[Series]] = {id(target): [] for target in targets}
         room = self._options.max_metrics
@@ -224,15 +163,15 @@ class CloudWatch:
                 room -= len(fit)
         return chosen
 
-    def _too_many(self, targets: Sequence[_Target]) -> int:
+    def _too_many(self, targets: Sequence[Target]) -> int:
         return max(0, sum(len(target.series) for target in targets) - self._options.max_metrics)
 
-    def _ask(self, target: _Target, chosen: Sequence[Series], now: datetime, reading: str) -> _Answer:
+    def _ask(self, target: Target, chosen: Sequence[Series], now: datetime, reading: str) -> _Answer:
         """Ask for the points of a target that can have come since they were asked for."""
         answer = _Answer()
-        groups: dict[tuple[_Group, bool], list[Series]] = {}
+        groups: dict[tuple[Group, bool], list[Series]] = {}
         for series in chosen:
-            group: _Group = (series.kind.asked_every, series.kind.period, series.kind.differenced)
+            group: Group = (series.kind.asked_every, series.kind.period, series.kind.differenced)
             groups.setdefault((group, series.key in target.sent), []).append(series)
         for (asked_for, known), members in groups.items():
             every, period, differenced = asked_for
@@ -245,7 +184,7 @@ class CloudWatch:
             asked = span(now, since, period, self._young, differenced=differenced)
             try:
                 for some in batches(members, asked.points(period)):
-                    answer.points += self._points(target, some, asked, reading)
+                    answer.points += self._calls.points(target, some, asked, reading)
             except BudgetExceededError as error:
                 answer.left_out += len(members)
                 log.warning("%s: %s", target, error)
@@ -261,44 +200,8 @@ class CloudWatch:
     def _young(self) -> timedelta:
         return timedelta(minutes=self._options.reread_minutes)
 
-    def _points(
-        self, target: _Target, some: Sequence[Series], asked: Span, reading: str
-    ) -> list[tuple[Series, Span, list[_Point]]]:
-        request: dict[str, Any] = {
-            "MetricDataQueries": [_query(number, series) for number, series in enumerate(some)],
-            "StartTime": asked.start,
-            "EndTime": asked.end,
-            "ScanBy": "TimestampAscending",
-        }
-        purpose = Purpose("cloudwatch:GetMetricData", target.account.account, "metrics", reading)
-        detail = f"{len(some)} metrics of {target.region}, {asked.start:%Y-%m-%dT%H:%M} to {asked.end:%Y-%m-%dT%H:%M}"
-        values: dict[str, list[_Point]] = {}
-        while True:
-            page = self._paid(target, "get_metric_data", request, purpose, detail, METRIC_COST * len(some))
-            for result in page["MetricDataResults"]:
-                if result.get("StatusCode", "Complete") not in _GOOD:
-                    series = some[int(result["Id"][1:])]
-                    raise SourceError(f"{series.kind.metric} of {dict(series.dimensions)}: {result['StatusCode']}")
-                times = (moment.astimezone(UTC) for moment in result["Timestamps"])
-                values.setdefault(result["Id"], []).extend(zip(times, result["Values"], strict=True))
-            if not page.get("NextToken"):
-                break
-            request["NextToken"] = page["NextToken"]
-        return [(series, asked, sorted(values.get(f"m{number}", ()))) for number, series in enumerate(some)]
-
-    def _paid(
-        self, target: _Target, operation: str, request: Mapping[str, Any], purpose: Purpose, detail: str, cost: int
-    ) -> dict[str, Any]:
-        paid = self._budget.pay(purpose, detail, cost, share=self._options.budget_share)
-        try:
-            answer: dict[str, Any] = getattr(target.client, operation)(**request)
-        except (BotoCoreError, ClientError):
-            self._budget.failed(paid)
-            raise
-        return answer
-
     def _publish(
-        self, target: _Target, series: Series, asked: Span, values: list[_Point], now: datetime, reading: str
+        self, target: Target, series: Series, asked: Span, values: list[Point], now: datetime, reading: str
     ) -> bool:
         """Send the points that are new or changed; return whether there were any."""
         kind = series.kind
@@ -343,22 +246,3 @@ class CloudWatch:
         )
         self._sender.send(USAGE, shard, key, event)
         return True
-
-
-def _query(number: int, series: Series) -> dict[str, Any]:
-    kind = series.kind
-    query: dict[str, Any] = {
-        "Id": f"m{number}",
-        "MetricStat": {
-            "Metric": {
-                "Namespace": kind.namespace,
-                "MetricName": kind.metric,
-                "Dimensions": [{"Name": name, "Value": value} for name, value in series.dimensions],
-            },
-            "Period": kind.period,
-            "Stat": kind.statistic,
-        },
-    }
-    if series.owner is not None:
-        query["AccountId"] = series.owner
-    return query

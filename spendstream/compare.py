@@ -14,18 +14,26 @@ _SHOWN = 50
 
 @dataclass(slots=True)
 class Comparison:
-    """What two runs announced: rows of day totals in both, how many differ, and the largest differences."""
+    """What two runs announced, and where it differs.
+
+    Attributes
+    ----------
+    rows, differing
+        Totals in either, and those that differ: of days, of hours, and of each rolling window (`d7`, `mtd`, …).
+    largest
+        The largest differences, those of days first: windows follow from them.
+    """
 
     left: str
     right: str
-    rows: int = 0
-    differing: int = 0
+    rows: dict[str, int] = field(default_factory=dict)
+    differing: dict[str, int] = field(default_factory=dict)
     largest: list[dict[str, str]] = field(default_factory=list)
 
     @property
     def same(self) -> bool:
         """Whether they agree to the last digit."""
-        return self.differing == 0
+        return not any(self.differing.values())
 
     def plain(self) -> dict[str, Any]:
         """Return it as plain data."""
@@ -34,10 +42,12 @@ class Comparison:
     def text(self) -> str:
         """Return it for a person."""
         if self.same:
-            return f"{self.left} and {self.right} agree to the last digit in {self.rows} day totals"
-        lines = [f"{self.differing} of {self.rows} day totals differ; the largest:"]
+            told = ", ".join(f"{what} {count}" for what, count in self.rows.items()) or "none"
+            return f"{self.left} and {self.right} agree to the last digit; totals compared: {told}"
+        told = ", ".join(f"{what} {count} of {self.rows[what]}" for what, count in self.differing.items() if count)
+        lines = [f"totals that differ: {told}; the largest differences:"]
         lines += [
-            f"  {row['day']} {row['series']} {row['kind']} {row['measure']}: "
+            f"  {row['what']} {row['at']} {row['series']} {row['kind']} {row['measure']}: "
             f"{self.left} {row['left']}, {self.right} {row['right']}"
             for row in self.largest
         ]
@@ -45,12 +55,13 @@ class Comparison:
 
 
 def compare(settings: Settings, left: str, right: str) -> Comparison:
-    """Compare the day totals of two runs, billed and effective, every series; what one of them lacks counts as 0."""
+    """Compare all totals of two runs, billed and effective, every series; what one of them lacks counts as 0."""
     values = {"left": left, "right": right}
     result = Comparison(left, right)
     with connect(settings.clickhouse, reader=True) as client:
-        result.rows, result.differing = client.query(_COUNT, values).result_rows[0]
-        names = ("day", "series", "kind", "measure", "left", "right")
+        for what, rows, differing in client.query(_COUNT, values).result_rows:
+            result.rows[what], result.differing[what] = rows, differing
+        names = ("what", "at", "series", "kind", "measure", "left", "right")
         for row in client.query(_LARGEST, {**values, "shown": _SHOWN}).result_rows:
             result.largest.append({name: _text(value) for name, value in zip(names, row, strict=True)})
     return result
@@ -68,21 +79,33 @@ def drop_rows(settings: Settings, run: str) -> None:
             client.command(delete, {"run": run})
 
 
-_BOTH = """
-    SELECT day, series, kind,
-           sumIf(billed, run = {left:String}) AS left_billed, sumIf(billed, run = {right:String}) AS right_billed,
-           sumIf(effective, run = {left:String}) AS left_effective,
-           sumIf(effective, run = {right:String}) AS right_effective
-    FROM totals FINAL WHERE run IN ({left:String}, {right:String}) GROUP BY day, series, kind
+_SAID = """
+    SELECT run, 'day' AS what, toString(day) AS at, series, kind, billed, effective
+    FROM totals FINAL WHERE run IN ({left:String}, {right:String})
+    UNION ALL
+    SELECT run, 'hour', concat(toString(day), ' ', leftPad(toString(hour), 2, '0'), 'h'), series, kind,
+           billed, effective
+    FROM hour_totals FINAL WHERE run IN ({left:String}, {right:String})
+    UNION ALL
+    SELECT run, window, toString(window_end), series, kind, billed, effective
+    FROM rolling_totals FINAL WHERE run IN ({left:String}, {right:String})
 """
+_BOTH = f"""
+    SELECT what, at, series, kind,
+           sumIf(billed, run = {{left:String}}) AS left_billed, sumIf(billed, run = {{right:String}}) AS right_billed,
+           sumIf(effective, run = {{left:String}}) AS left_effective,
+           sumIf(effective, run = {{right:String}}) AS right_effective
+    FROM ({_SAID}) GROUP BY what, at, series, kind
+"""  # noqa: S608 - values are bound
 _COUNT = f"""
-SELECT count(), countIf(left_billed != right_billed OR left_effective != right_effective) FROM ({_BOTH})
+SELECT what, count(), countIf(left_billed != right_billed OR left_effective != right_effective) FROM ({_BOTH})
+GROUP BY what ORDER BY what
 """  # noqa: S608 - values are bound
 _LARGEST = f"""
-SELECT day, series, kind, measure, one, other
+SELECT what, at, series, kind, measure, one, other
 FROM ({_BOTH})
 ARRAY JOIN ['effective', 'billed'] AS measure, [left_effective, left_billed] AS one,
            [right_effective, right_billed] AS other
 WHERE one != other
-ORDER BY abs(one - other) DESC, day, series, kind, measure DESC LIMIT {{shown:UInt32}}
+ORDER BY what != 'day', abs(one - other) DESC, what, at, series, kind, measure DESC LIMIT {{shown:UInt32}}
 """  # noqa: S608 - values are bound

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -39,6 +39,20 @@ from tests.processors.workers import Worker, aggregates, publish
 
 CLOCK = ManualClock(datetime(2026, 3, 11, tzinfo=UTC))
 pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module")
+def clickhouse() -> Iterator[LocalClickHouse]:
+    """One engine for all tests, each in a database of its own."""
+    with LocalClickHouse() as running:
+        yield running
+
+
+def tables(clickhouse: LocalClickHouse, database: str) -> dict[str, str]:
+    """Return settings for a database, whose tables are there afterwards."""
+    settings = {"url": clickhouse.url, "database": database}
+    migrate(load(clickhouse=settings).clickhouse)
+    return settings
 
 
 def at_once(_: Settings) -> None:
@@ -250,28 +264,24 @@ def write(settings: Settings, run: str, events: Sequence[Event]) -> None:
                 insert(client, batch.table, batch.columns, batch.rows)
 
 
-def test_comparing_runs(embedded_kafka: Backend):
-    with LocalClickHouse() as server:
-        settings = load(kafka=embedded_kafka.settings().kafka, clickhouse={"url": server.url})
-        migrate(settings.clickhouse)
-        write(settings, "live", HISTORY)
-        write(settings, "same", HISTORY)
-        write(settings, "other", [statement("EC2", 1, [("us-east-1", "BoxUsage", 8)]), *closes("r1")])
-        same, differing = compare(settings, "same", "live"), compare(settings, "other", "live")
+def test_comparing_runs(embedded_kafka: Backend, clickhouse):
+    settings = load(kafka=embedded_kafka.settings().kafka, clickhouse=tables(clickhouse, "replay1"))
+    write(settings, "live", HISTORY)
+    write(settings, "same", HISTORY)
+    write(settings, "other", [statement("EC2", 1, [("us-east-1", "BoxUsage", 8)]), *closes("r1")])
+    same, differing = compare(settings, "same", "live"), compare(settings, "other", "live")
     assert same.same
     assert not differing.same
     assert any(row["left"] == "8" and row["right"] == "5" for row in differing.largest)
 
 
-def test_runs_that_differ_in_billed_alone_are_not_the_same(embedded_kafka: Backend):
-    with LocalClickHouse() as server:
-        settings = load(kafka=embedded_kafka.settings().kafka, clickhouse={"url": server.url})
-        migrate(settings.clickhouse)
-        credited = replace(statement("EC2", 1, [("us-east-1", "BoxUsage", 5)]), billed=[0])
-        write(settings, "one", [statement("EC2", 1, [("us-east-1", "BoxUsage", 5)]), *closes("r1")])
-        write(settings, "other", [credited, *closes("r1")])
+def test_runs_that_differ_in_billed_alone_are_not_the_same(embedded_kafka: Backend, clickhouse):
+    settings = load(kafka=embedded_kafka.settings().kafka, clickhouse=tables(clickhouse, "replay2"))
+    credited = replace(statement("EC2", 1, [("us-east-1", "BoxUsage", 5)]), billed=[0])
+    write(settings, "one", [statement("EC2", 1, [("us-east-1", "BoxUsage", 5)]), *closes("r1")])
+    write(settings, "other", [credited, *closes("r1")])
 
-        found = compare(settings, "one", "other")
+    found = compare(settings, "one", "other")
 
     assert not found.same
     assert {row["measure"] for row in found.largest} == {"billed"}
@@ -301,37 +311,74 @@ def test_nothing_is_judged_before_the_sink_has_written_it(embedded_kafka: Backen
         wait_until_written(settings, 0)
 
 
+def test_a_replay_after_a_live_run_writes_the_same_rows(embedded_kafka: Backend, clickhouse, tmp_path):
+    settings = load(
+        kafka=embedded_kafka.settings().kafka,
+        clickhouse=tables(clickhouse, "replay3"),
+        processing={"state_folder": tmp_path, "session_seconds": 6},
+        sink={"batch_seconds": 0.2},
+    )
+    publish(settings, HISTORY)
+    sink = Sink(settings)
+    writing = threading.Thread(target=sink.run)
+    writing.start()
+    try:
+        with Worker(settings) as worker:
+            worker.wait_for("r2")
+        Replay(settings, CLOCK, "again").over(Range())
+        wait_until_written(settings)
+    finally:
+        sink.stop()
+        writing.join()
+    live, again = rows_by_run(settings, "live"), rows_by_run(settings, "again")
+    found = compare(settings, "again", "live")
+    assert again == live
+    assert (len(live["totals"]), len(live["rolling_totals"])) > (0, 0)
+    assert (found.same, found.rows["day"]) == (True, len(live["totals"]))
+    compared = ("totals", "hour_totals", "rolling_totals")
+    assert sum(found.rows.values()) == sum(len(live[table]) for table in compared)
+
+
+def rows_by_run(settings: Settings, run: str) -> dict[str, list[object]]:
+    """Return what a run wrote, table by table, without its name and the versions."""
+    with connect(settings.clickhouse) as client:
+        return {
+            table: sorted(
+                client.query(f"SELECT * EXCEPT (run, version) FROM {table} FINAL WHERE run = '{run}'").result_rows,
+                key=repr,
+            )
+            for table in TABLES
+        }
+
+
 @pytest.mark.kafka
-def test_a_dropped_run_leaves_no_rows_topics_or_groups(apache_kafka: Backend, tmp_path):
-    with LocalClickHouse() as server:
-        settings = load(
-            kafka=apache_kafka.settings().kafka,
-            clickhouse={"url": server.url},
-            processing={"state_folder": tmp_path},
-        )
-        migrate(settings.clickhouse)
-        publish(settings, HISTORY)
-        for run in ("old", "new"):
-            Replay(settings, SystemClock(), run).over(Range())
-            promote(settings, SystemClock(), run, until_written=at_once)
-        sink = Sink(settings)
-        writing = threading.Thread(target=sink.run)
-        writing.start()
-        try:
-            with pytest.raises(ConfigurationError, match="new is the live run"):
-                drop(settings, CLOCK, "new")
-            drop(settings, CLOCK, "old")
-        finally:
-            sink.stop()
-            writing.join()
-        with connect(settings.clickhouse) as client:
-            counted = {
-                run: [
-                    client.query(f"SELECT count() FROM {table} WHERE run = '{run}'").result_rows[0][0]
-                    for table in TABLES
-                ]
-                for run in ("old", "new")
-            }
+def test_a_dropped_run_leaves_no_rows_topics_or_groups(apache_kafka: Backend, clickhouse, tmp_path):
+    settings = load(
+        kafka=apache_kafka.settings().kafka,
+        clickhouse=tables(clickhouse, "replay4"),
+        processing={"state_folder": tmp_path},
+    )
+    publish(settings, HISTORY)
+    for run in ("old", "new"):
+        Replay(settings, SystemClock(), run).over(Range())
+        promote(settings, SystemClock(), run, until_written=at_once)
+    sink = Sink(settings)
+    writing = threading.Thread(target=sink.run)
+    writing.start()
+    try:
+        with pytest.raises(ConfigurationError, match="new is the live run"):
+            drop(settings, CLOCK, "new")
+        drop(settings, CLOCK, "old")
+    finally:
+        sink.stop()
+        writing.join()
+    with connect(settings.clickhouse) as client:
+        counted = {
+            run: [
+                client.query(f"SELECT count() FROM {table} WHERE run = '{run}'").result_rows[0][0] for table in TABLES
+            ]
+            for run in ("old", "new")
+        }
     admin = AdminClient(kafka_client(settings))
     left = {*admin.list_topics(timeout=10).topics, *(g.group_id for g in admin.list_consumer_groups().result().valid)}
     assert counted["old"] == [0] * len(TABLES)
