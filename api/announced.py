@@ -39,16 +39,22 @@ ANNOUNCED_NAMES = f"(SELECT {BOOK}, reading {_ALL})"
 
 
 def _cuts(known: str) -> str:
-    """Return, by book and day, when the newest announced reading that covers the day began."""
+    """Return, by book and day, when the newest announced reading of each choice of billing periods began."""
     since, until = "greatest(first_day, {first:Date32})", "least(last_day, {last:Date32})"
     return f"""(
-        SELECT {BOOK}, toDate(number) AS day, max(opened_at) AS cut
-        FROM (SELECT {BOOK}, reading, opened_at, first_day, last_day FROM readings FINAL
-              WHERE run = 'live' AND view = '' AND last_day >= {{first:Date32}} AND first_day <= {{last:Date32}}) AS r
-        INNER JOIN {ANNOUNCED} AS a USING ({BOOK}, reading)
-        ARRAY JOIN range(toUInt32(toInt32({since})), toUInt32(toInt32({until}) + 1)) AS number
-        WHERE {known} GROUP BY {BOOK}, day
+        SELECT {BOOK}, day, groupArray((periods, cut)) AS cuts FROM (
+            SELECT {BOOK}, toDate(number) AS day, periods, max(opened_at) AS cut
+            FROM (SELECT {BOOK}, reading, opened_at, first_day, last_day, billing_periods AS periods FROM readings FINAL
+                  WHERE run = 'live' AND view = '' AND last_day >= {{first:Date32}} AND first_day <= {{last:Date32}}) AS r
+            INNER JOIN {ANNOUNCED} AS a USING ({BOOK}, reading)
+            ARRAY JOIN range(toUInt32(toInt32({since})), toUInt32(toInt32({until}) + 1)) AS number
+            WHERE {known} GROUP BY {BOOK}, day, periods
+        ) GROUP BY {BOOK}, day
     )"""  # noqa: S608
+
+
+#: Whether one of these readings covers the billing period too, and began with or after the statement's own.
+_COVERED = "arrayExists(c -> (empty(c.1) OR has(c.1, billing_period)) AND read_at <= c.2, cuts)"
 
 
 def _history(known: str, scopes: str = "") -> str:
@@ -60,7 +66,7 @@ def _history(known: str, scopes: str = "") -> str:
                 SELECT {_SCOPE}, version FROM (
                     SELECT {_SCOPE}, version, part, parts, read_at FROM statement_history FINAL WHERE {SPAN} {scopes}
                 ) AS s INNER JOIN {_cuts(known)} AS c USING ({BOOK}, day)
-                WHERE read_at <= cut GROUP BY {_SCOPE}, version, parts HAVING uniqExact(part) = parts
+                WHERE {_COVERED} GROUP BY {_SCOPE}, version, parts HAVING uniqExact(part) = parts
             ) GROUP BY {_SCOPE}
         )"""  # noqa: S608
 
@@ -73,8 +79,8 @@ def _newest(columns: str, condition: str) -> str:
 
 
 _STATEMENTS = f"SELECT {_COLUMNS} FROM statements FINAL WHERE {SPAN}"  # noqa: S608
-_BEFORE_NEWEST = f"AND ({_SCOPE}) IN ({_newest(_SCOPE, 'read_at > cut')})"
-_STATEMENTS_ANNOUNCED = f"{_newest(_COLUMNS, 'read_at <= cut')} UNION ALL {_history('1', _BEFORE_NEWEST)}"
+_BEFORE_NEWEST = f"AND ({_SCOPE}) IN ({_newest(_SCOPE, f'NOT {_COVERED}')})"
+_STATEMENTS_ANNOUNCED = f"{_newest(_COLUMNS, _COVERED)} UNION ALL {_history('1', _BEFORE_NEWEST)}"
 
 
 def _unfolded(statements: str) -> str:

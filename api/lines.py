@@ -17,13 +17,13 @@ _STANDING = f"""
 SELECT (
     SELECT uniqExact({BOOK}, reading, epoch, partition) FROM announcements WHERE run = {{announced_by:String}}
 ), groupArray(open) FROM (
-    SELECT ({BOOK}, reading, max(read_at), min(day), max(day)) AS open FROM statements
+    SELECT ({BOOK}, reading, max(read_at), min(day), max(day), groupUniqArray(billing_period)) AS open FROM statements
     WHERE {SPAN} AND ({BOOK}, reading) NOT IN {ANNOUNCED_NAMES}
     GROUP BY {BOOK}, reading
 )
 """  # noqa: S608 - nothing of a request stands in these texts; values are bound
 _LATER = f"""
-SELECT {BOOK}, opened_at, first_day, last_day FROM readings FINAL
+SELECT {BOOK}, opened_at, billing_periods, first_day, last_day FROM readings FINAL
 WHERE run = 'live' AND view = '' AND last_day >= {{first:Date32}} AND first_day <= {{last:Date32}}
   AND ({BOOK}, reading) IN {ANNOUNCED_NAMES} AND opened_at >= {{oldest:DateTime64(3, 'UTC')}}
 """  # noqa: S608
@@ -72,9 +72,11 @@ class Lines:
         """Tell whether all days of these readings, which were not announced, are covered by later ones that were."""
         oldest = min(row[4] for row in readings).replace(tzinfo=None)
         later = await self._database.rows(_LATER, {**span, "oldest": oldest})
-        for *reading, read_at, since, until in readings:
+        for *reading, read_at, since, until, periods in readings:
             spans = sorted(
-                (first, last) for *book, opened_at, first, last in later if book == reading[:3] and opened_at >= read_at
+                (first, last)
+                for *book, opened_at, covered, first, last in later
+                if book == reading[:3] and opened_at >= read_at and (not covered or set(periods) <= set(covered))
             )
             uncovered = since
             for first, last in spans:
