@@ -79,7 +79,7 @@ def estimate(settings: Settings, size: Size, now: datetime | None = None) -> Est
         polls = runs_a_month(settings.cost_explorer.schedule, began)
         totals = 2 * polls * size.payers
         detail = (3 + _RECORD_TYPES + size.services * min(size.accounts, max(1, size.regions))) * polls * size.payers
-        a_day = f"{polls / _DAYS:.3g} times a day"
+        a_day = _often(polls)
         items.append(Item("Cost Explorer, totals", totals, totals * PAGE_COST, f"every account and service, {a_day}"))
         items.append(
             Item("Cost Explorer, detail", detail, detail * PAGE_COST, "region, usage type, record type of what changed")
@@ -88,7 +88,7 @@ def estimate(settings: Settings, size: Size, now: datetime | None = None) -> Est
     if settings.cloudwatch.enabled:
         polls = runs_a_month(settings.cloudwatch.schedule, began)
         metrics = settings.cloudwatch.max_metrics * polls
-        buys = f"at most {settings.cloudwatch.max_metrics} metrics, {polls / _DAYS:.3g} times a day"
+        buys = f"at most {settings.cloudwatch.max_metrics} metrics, {_often(polls)}"
         items.append(Item("CloudWatch", metrics // 500, metrics * _METRIC_COST, buys))
     cap = min(to_units(settings.budget.usd_per_day) * _DAYS, to_units(settings.budget.usd_per_month))
     return Estimate(tuple(items), cap)
@@ -99,12 +99,12 @@ def _beside(options: CostExplorerOptions, payers: int, began: datetime) -> Itera
     polls = runs_a_month(options.view_schedule, began)
     for view in options.views:
         asked = cost_explorer_views.QUESTIONS * polls * payers
-        buys = f"every value of it by service, {polls / _DAYS:.3g} times a day"
+        buys = f"every value of it by service, {_often(polls)}"
         yield Item(f"Cost Explorer, view by {view}", asked, asked * PAGE_COST, buys)
     if options.controls:
         polls = runs_a_month(options.control_schedule, began)
         asked = cost_explorer_controls.questions(options) * polls * payers
-        buys = f"its months, years and forecast to compare with, {polls / _DAYS:.3g} times a day"
+        buys = f"its months, years and forecast to compare with, {_often(polls)}"
         yield Item("Cost Explorer, controls", asked, asked * PAGE_COST, buys)
 
 
@@ -136,6 +136,11 @@ def runs_a_month(schedule: str, began: datetime) -> int:
     while (at := next_time(schedule, at)) < began + timedelta(days=_DAYS):
         count += 1
     return count
+
+
+def _often(polls: int) -> str:
+    """Return how often a day so many polls a month are."""
+    return "once a day" if polls == _DAYS else f"{polls / _DAYS:.3g} times a day"
 
 
 def _dollars(units: int) -> str:
