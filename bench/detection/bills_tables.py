@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from bench.detection import bills_report
+from bench.detection import bills_organisation, bills_report
 from bench.detection.bills import Power
 from bench.detection.bills_report import Outcome
 
@@ -26,11 +26,13 @@ def main(data: Path | None, seed: int, *, small: bool, as_json: bool) -> int:
         outcomes.append(bills_report.run(scenario, seed))
     trees = [] if small else bills_report.trees(seed)
     sizes = {"series": 10, "days": 190} if small else {}
-    others = {
+    others: dict[str, dict[str, float]] = {
         "forecast": asdict(bills_report.forecasts(seed, **sizes)),
         "impact": asdict(bills_report.impacts(seed, **({"series": 10, "days": 310} if small else {}))),
         "scope exact": bills_report.causes(seed, 12 if small else 600),
     }
+    if not small:
+        others["organisation"] = bills_organisation.summary(bills_organisation.run(seed))
     if as_json:
         plain = {"outcomes": [one.plain() for one in outcomes], "trees": [asdict(one) for one in trees], **others}
         sys.stdout.write(json.dumps(plain, indent=2) + "\n")

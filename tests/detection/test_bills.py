@@ -1,8 +1,12 @@
 import json
+from datetime import date
 
 import numpy as np
+import pytest
 
-from bench.detection import bills, bills_model, bills_rivals, bills_tables
+from bench.detection import bills, bills_model, bills_organisation, bills_rivals, bills_tables
+from spendstream.local.simulator.completeness import final_at
+from spendstream.local.simulator.organisation import Organisation
 
 
 def made(series=40, periods=400):
@@ -65,3 +69,21 @@ def test_a_folder_without_series_is_named(tmp_path, capsys):
     assert bills_tables.main(tmp_path, 1, small=True, as_json=False) == 2
 
     assert str(tmp_path) in capsys.readouterr().err
+
+
+def test_rows_of_the_organisation_hold_all_of_its_cost_by_charge_class():
+    model, day = Organisation(7, accounts=2, services=4, regions=1), date(2025, 3, 1)
+
+    rows = bills_organisation.rows(model, day)
+
+    whole = int(model.day(day, final_at(day)).of("AmortizedCost").sum())
+    assert sum(row.cost for row in rows) == pytest.approx(whole / 1e10)
+    assert {"usage", "tax", "recurring_fee"} <= {row.charge for row in rows}
+
+
+def test_an_incident_without_impact_is_none():
+    told = [bills_organisation.Told("spike", 2, 50.0, 1), bills_organisation.Told("credit_end", 1, 0.0, None)]
+
+    found = bills_organisation.summary(bills_organisation.Year(told, [], 10, 50))
+
+    assert (found["incidents"], found["found"], found["median days"]) == (1, 1, 1)
