@@ -96,6 +96,10 @@ async def _work(settings: Settings, live_run: LiveRun, faults: Faults) -> bool:
                 await _started(step, stop)
             log.info("processing %s of run %s", ", ".join(step.step.name for step in live), run)
             return await _watch(live, progress, stop, lambda: live_run.now() in {None, run})
+        except Exception as error:
+            # At once: Faust's threads and tasks, left half-way, would keep it alive for ever.
+            _fatal(error)
+            raise
         finally:
             guard.stop()
             for step in running:

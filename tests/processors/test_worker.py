@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from processors.live import LiveStep
-from processors.worker import run
+from processors.worker import FATAL, run
 from spendstream.health import STALLED
 from spendstream.settings import ConfigurationError, Settings
 from tests.kafka_backends import Backend
@@ -27,31 +27,32 @@ def test_a_health_port_in_use_is_told_before_anything_starts(embedded_kafka: Bac
     assert started == []
 
 
-HANGING = """
+STARTING = """
 import asyncio, sys
 from processors import worker
 from spendstream.settings import Settings
 
-async def hang(step):
+async def start(step):
     print("starting", step.step.name, flush=True)
-    await asyncio.Event().wait()
+    {then}
 
 worker.ensure_topics = lambda *_: None
-worker.LiveStep.start = hang
+worker.LiveStep.start = start
 worker.run(Settings.model_validate_json(sys.argv[1]))
 """
 
 
-def hanging(settings: Settings) -> "subprocess.Popen[str]":
+def starting(settings: Settings, then: str = "await asyncio.Event().wait()") -> "subprocess.Popen[str]":
+    """Run a worker whose first step says that it is starting, and then hangs, or does what `then` says."""
     plain = settings.model_dump_json(include={"kafka", "processing", "health"})
-    command = [sys.executable, "-c", HANGING, plain]
+    command = [sys.executable, "-c", STARTING.replace("{then}", then), plain]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=Path(__file__).parents[2])
 
 
 def test_a_stop_is_obeyed_while_a_step_is_starting(embedded_kafka: Backend, tmp_path):
     settings = embedded_kafka.settings(processing={"state_folder": tmp_path}, health={"process": 0})
-    with hanging(settings) as process:
+    with starting(settings) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "starting ledger\n"
         process.send_signal(signal.SIGTERM)
@@ -61,8 +62,16 @@ def test_a_stop_is_obeyed_while_a_step_is_starting(embedded_kafka: Backend, tmp_
 def test_a_start_that_hangs_ends_and_tells_what_each_thread_does(embedded_kafka: Backend, tmp_path):
     health = {"process": 0, "stalled_seconds": 0.5}
     settings = embedded_kafka.settings(processing={"state_folder": tmp_path}, health=health)
-    with hanging(settings) as process:
+    with starting(settings) as process:
         _, told = process.communicate(timeout=60)
     assert process.returncode == STALLED
     assert "no progress while there is work" in told
     assert "in run_forever" in told
+
+
+def test_a_start_that_fails_ends_the_process(embedded_kafka: Backend, tmp_path):
+    settings = embedded_kafka.settings(processing={"state_folder": tmp_path}, health={"process": 0})
+    with starting(settings, "raise RuntimeError('no such disk')") as process:
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == FATAL
+    assert "cannot go on, ending to be restarted: RuntimeError: no such disk" in told
