@@ -190,8 +190,8 @@ def _served(serve: Callable[[Any, Connection], None], what: object) -> Iterator[
     process = context.Process(target=serve, args=(what, theirs), daemon=True)
     process.start()
     try:
-        if not ours.poll(60):
-            raise OSError("the server did not start within 60 s")
+        if not ours.poll(180):
+            raise OSError("the server did not start within 180 s")
         yield f"http://127.0.0.1:{ours.recv()}"
     finally:
         process.terminate()

@@ -153,7 +153,8 @@ async def test_with_a_token_set_nobody_reads_without_it(settings):
         assert (await client.get("/v1/freshness")).status == 401
         assert (await client.get("/v1/freshness", headers={"Authorization": "Bearer wrong"})).status == 401
         assert (await client.get("/v1/freshness", headers={"Authorization": "Bearer s3cret"})).status == 200
-        assert (await client.get("/healthz")).status == 200
+        for path in ("/healthz", "/docs", "/openapi.json"):
+            assert (await client.get(path)).status == 200
 
 
 async def test_without_clickhouse_the_api_says_so():
