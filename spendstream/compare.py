@@ -10,6 +10,7 @@ from spendstream.settings import Settings
 #: Tables that hold what steps made, by run.
 TABLES = ("totals", "hour_totals", "rolling_totals", "announcements")
 _SHOWN = 50
+_TOLD = 12
 
 
 @dataclass(slots=True)
@@ -49,7 +50,7 @@ class Comparison:
         lines += [
             f"  {row['what']} {row['at']} {row['series']} {row['kind']} {row['measure']}: "
             f"{self.left} {row['left']}, {self.right} {row['right']}"
-            for row in self.largest
+            for row in self.largest[:_TOLD]
         ]
         return "\n".join(lines)
 
