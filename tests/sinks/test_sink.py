@@ -169,6 +169,17 @@ def test_poison_is_buried_and_the_rest_is_stored(settings):
     assert ask(settings, letters) == [(f"{name}/1/{offset}", error) for offset, error in enumerate(errors)]
 
 
+def test_an_amount_that_no_column_holds_is_buried_alone(settings):
+    too_much = statement("S3", 1, [("r", "u", 10**21)])
+    publish(settings, [too_much, statement("EC2", 1, [("r", "u", 5)]), *closes("r1")])
+    letters = "SELECT error, reason FROM dead_letters FINAL"
+    run_until(Sink(settings), lambda: bool(ask(settings, letters)))
+    assert services(settings) == {"EC2": Decimal(5)}
+    error, reason = ask(settings, letters)[0]
+    assert error == "UnstorableError"
+    assert "billed" in reason
+
+
 def test_with_clickhouse_away_the_sink_waits_and_drops_nothing(kafka):
     port = free_port()
     clickhouse = {"url": f"http://127.0.0.1:{port}", "database": "waiting"}
