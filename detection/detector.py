@@ -90,7 +90,7 @@ class SeriesDetector(base.AnomalyDetector):
     @classmethod
     def for_cost(cls) -> Self:
         """Return a detector for a cost series: its saved state is at most 8 kB."""
-        return cls(bins=96, memory=1000, block=1, blocks=120, slots=24)
+        return cls(bins=96, memory=1000, block=2, blocks=120, slots=24)
 
     def score_one(self, x: float | Mapping[Any, Any], t: float | datetime | None = None) -> float:
         """Return −log10 p of a value, 0 or more; nothing is learnt from it.

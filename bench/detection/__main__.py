@@ -1,4 +1,4 @@
-"""`python -m bench.detection nab|monitoring|bills [--data FOLDER] [--seed N] [--json]`: detectors on incidents."""
+"""`python -m bench.detection nab|monitoring|bills|speed [--data FOLDER] [--seed N] [--json]`: detectors, measured."""
 
 import argparse
 import json
@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench.detection import bills_tables, monitoring, nab_corpus, nab_ours
+from bench.detection import bills_tables, monitoring, nab_corpus, nab_ours, speed
 from bench.detection.nab_scoring import Verdict, fitted
 
 Verdicts = dict[str, dict[str, Verdict]]
@@ -61,7 +61,7 @@ def _table(verdicts: Verdicts, nested: Nested) -> Table:
 def main() -> int:
     """Run what the command line names; 1 when the scorer disagrees with NAB's own, 2 when the data cannot be read."""
     parser = argparse.ArgumentParser(prog="python -m bench.detection", description=__doc__)
-    parser.add_argument("name", choices=["nab", "monitoring", "bills"], help="which series")
+    parser.add_argument("name", choices=["nab", "monitoring", "bills", "speed"], help="which series")
     parser.add_argument(
         "--data",
         type=Path,
@@ -74,6 +74,8 @@ def main() -> int:
     given = parser.parse_args()
     if given.name == "bills":
         return bills_tables.main(given.data, given.seed, small=given.small, as_json=given.json)
+    if given.name == "speed":
+        return speed.main(as_json=given.json)
     if given.data is None:
         parser.error(f"{given.name} needs --data, the folder of its labelled series")
     if given.name == "monitoring":

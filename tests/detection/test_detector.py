@@ -1,3 +1,4 @@
+import copy
 import doctest
 import inspect
 import json
@@ -117,6 +118,13 @@ def test_the_state_is_small(make, most):
     detector = make()
     scores(day_wave(3500), detector)
     assert len(json.dumps(detector.state())) <= most
+
+
+def test_a_copy_goes_on_like_the_original():
+    original = SeriesDetector()
+    scores(day_wave(700), original)
+    copied = copy.deepcopy(original)
+    assert scores(day_wave(900)[700:], copied, start=700) == scores(day_wave(900)[700:], original, start=700)
 
 
 def test_the_state_of_another_detector_is_refused():

@@ -103,3 +103,10 @@ def test_the_benchmark_runs_every_detector(tmp_path, monkeypatch, capsys):
     found = json.loads(capsys.readouterr().out)
     assert found["spendstream, deviation"]["alone"]["recall"] == 1.0
     assert len(found) == 8
+
+
+def test_the_cost_of_a_point_is_measured(monkeypatch, capsys):
+    monkeypatch.setattr("bench.detection.speed._ROWS", 50)
+    monkeypatch.setattr("sys.argv", ["x", "speed", "--json"])
+    assert main() == 0
+    assert set(json.loads(capsys.readouterr().out)) == {"series", "series, for cost", "deviation"}
