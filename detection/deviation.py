@@ -15,7 +15,7 @@ JUMP = 0.3
 """Share of each new value in the mean that a jump is measured from: about the last three rows."""
 SHARE = 0.3
 CAP = 15.0
-THRESHOLD = 3.3
+THRESHOLD = 3.4
 """The score from where a value is an alert, by default: about one false alert a series and week."""
 HABIT = 0.3
 """What each alert lifts the threshold by (see `detection.one_alert`): more than elsewhere, as what recurs is rare."""

@@ -79,7 +79,7 @@ def main() -> int:
     if given.data is None:
         parser.error(f"{given.name} needs --data, the folder of its labelled series")
     if given.name == "monitoring":
-        return monitoring.main(given.data, as_json=given.json)
+        return monitoring.main(given.data, given.seed, as_json=given.json)
     try:
         verdicts, nested, wrong = nab(given.data, given.seed)
     except (nab_corpus.CorpusError, ValueError) as error:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bench.detection.__main__ import main
-from bench.detection.monitoring import alerting, at_threshold, best
+from bench.detection.monitoring import alerting, candidates, count, fitted, held_out
 from bench.detection.monitoring_corpus import CorpusError, Series, read
 
 HOUR = 3600.0
@@ -57,21 +57,37 @@ def test_with_habit_a_further_alert_must_show_more():
     assert alerting(scores, series(), 5.0, 0.3)[0] == [100, 140]
 
 
+def counts(corpus, scores, *thresholds, habit=0.0):
+    return count(corpus, scores, np.array(thresholds), habit)
+
+
 def test_recall_is_the_share_of_incidents_with_an_alerting_row():
-    found = at_threshold({"a": series(100, 200, 201, 300)}, {"a": peaks(r100=9, r201=9)}, 5.0)
+    found = fitted(counts({"a": series(100, 200, 201, 300)}, {"a": peaks(r100=9, r201=9)}, 5.0))
     assert found.recall == pytest.approx(2 / 3)
     assert found.false_alerts == 0.0
 
 
 def test_the_best_threshold_keeps_to_the_false_alerts_that_are_allowed():
-    scores = peaks(r100=9, r150=8, r200=7, r250=6, r300=5)  # 2.02 weeks count: two false alerts are allowed
-    found = best({"a": series(100, 300)}, {"a": scores})
+    corpus, scores = {"a": series(100, 300)}, {"a": peaks(r100=9, r150=8, r200=7, r250=6, r300=5)}
+    found = fitted(count(corpus, scores, candidates(corpus, scores), 0.0))  # 2.02 weeks: two false alerts
     assert found.recall == 0.5
     assert found.false_alerts <= 1.0
 
 
 def test_silence_finds_nothing():
-    assert best({"a": series(100)}, {"a": np.zeros(ROWS)}).recall == 0.0
+    corpus, scores = {"a": series(100)}, {"a": np.zeros(ROWS)}
+    assert fitted(count(corpus, scores, candidates(corpus, scores), 0.0)).recall == 0.0
+
+
+def test_held_out_each_half_has_the_threshold_of_the_other():
+    corpus = {"a": series(100), "b": series(100)}
+    # each alone would choose the threshold that finds its own incident; the other's is higher, or costs false alerts
+    scores = {"a": peaks(r100=9), "b": peaks(r100=5)}
+    shown = held_out(counts(corpus, scores, 5.0, 9.0), seed=1)
+    assert shown.recall == 1.0
+    scores = {"a": peaks(r100=9, r200=7, r220=7, r240=7, r260=7), "b": peaks(r100=5)}
+    shown = held_out(counts(corpus, scores, 5.0, 9.0), seed=1)
+    assert shown.recall == 0.5
 
 
 def folder(path):
