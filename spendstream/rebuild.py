@@ -94,6 +94,7 @@ class _Copy:
             "transactional.id": identity,
             "compression.type": "lz4",
             "message.max.bytes": MAX_MESSAGE_BYTES,
+            "log_level": 3,  # what it tries again by itself is no news
         }
         self._producer = Producer(self._client)
         self._input = RebuildInput(old, self._name, self._partitions, identity)

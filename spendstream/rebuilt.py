@@ -4,7 +4,6 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field, fields
 
-from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from schemas.codec import Codec, CodecError
@@ -124,14 +123,13 @@ def _check_held(old: dict[str, Held], new: dict[str, Held], epoch: int) -> None:
 
 
 def _remove_groups(admin: AdminClient, groups: list[str]) -> None:
+    """Remove consumer groups; none of them when one has members."""
     if not groups:
         return
-    for group, future in admin.delete_consumer_groups(groups, request_timeout=_SECONDS).items():
-        try:
-            future.result()
-        except KafkaException as error:
-            if error.args[0].code() != KafkaError.GROUP_ID_NOT_FOUND:
-                raise ConfigurationError(
-                    f"someone is at work on the old epoch ({group}: {error.args[0].str()}): stop it first; nothing is "
-                    "dropped"
-                ) from None
+    for group, found in admin.describe_consumer_groups(groups, request_timeout=_SECONDS).items():
+        if found.result().members:
+            raise ConfigurationError(
+                f"someone is at work on the old epoch ({group}): stop it first; nothing is dropped"
+            )
+    for future in admin.delete_consumer_groups(groups, request_timeout=_SECONDS).values():
+        future.result()

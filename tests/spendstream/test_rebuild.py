@@ -1,11 +1,17 @@
 """A new epoch on the real Kafka: copied once and whole, through a crash, and the same totals come of it."""
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from confluent_kafka import Consumer
 from confluent_kafka.admin import AdminClient
 
+from processors.live_names import app_id
+from processors.pipeline import steps
 from processors.series import shard_of
 from producers.sender import Sender
 from schemas.events import CostHead, Event, ReadingClosed, Tick
@@ -90,6 +96,22 @@ def test_a_rebuild_cut_short_goes_on_and_holds_the_same(old: Settings, monkeypat
     assert [done.read for done in rebuild(old, new)] == [0, 0, 0]
 
 
+@contextmanager
+def working(settings: Settings) -> Iterator[None]:
+    """Be a worker of the ledger, as far as Kafka can tell."""
+    group = app_id(settings, steps(settings)[0])
+    worker = Consumer({"bootstrap.servers": settings.kafka.bootstrap, "group.id": group})
+    worker.subscribe([settings.kafka.topics.name(STATEMENTS)])
+    deadline = time.monotonic() + 30
+    while not worker.assignment():
+        assert time.monotonic() < deadline, "nothing was assigned"
+        worker.poll(0.1)
+    try:
+        yield
+    finally:
+        worker.close()
+
+
 def test_the_old_epoch_is_dropped_only_when_the_new_one_holds_all_of_it(old: Settings):
     new = new_epoch(old, None, 3)
     rebuild(old, new)
@@ -97,6 +119,8 @@ def test_the_old_epoch_is_dropped_only_when_the_new_one_holds_all_of_it(old: Set
     with pytest.raises(ConfigurationError, match="holds 1 scopes that this one lacks"):
         drop_old(new)
     rebuild(old, new)
+    with working(old), pytest.raises(ConfigurationError, match=r"at work on the old epoch .*-ledger-e1-live"):
+        drop_old(new)
     dropped = drop_old(new)
     left = AdminClient(kafka_client(new)).list_topics(timeout=10).topics
     assert old.kafka.topics.name(STATEMENTS) in dropped
