@@ -1,5 +1,6 @@
 """What one statement contributes to each series of its scope, as exact integers: the hot path of the ledger."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -104,7 +105,7 @@ def _by_kind(statement: CostStatement) -> list[tuple[int, _Lines]]:
 
 
 def _sum_by(keys: Sequence[int], amounts: Sequence[int]) -> dict[int, int]:
-    sums: dict[int, int] = dict.fromkeys(keys, 0)
+    sums: dict[int, int] = defaultdict(int)
     for key, amount in zip(keys, amounts, strict=True):
         sums[key] += amount
     return sums

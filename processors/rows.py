@@ -20,6 +20,19 @@ class Row(NamedTuple):
     effective: int
 
 
+class _Index(dict[str, int]):
+    """Place of each series in a list, which grows when it is asked for another one."""
+
+    def __init__(self, series: list[str]) -> None:
+        super().__init__((name, place) for place, name in enumerate(series))
+        self._series = series
+
+    def __missing__(self, name: str) -> int:
+        place = self[name] = len(self._series)
+        self._series.append(name)
+        return place
+
+
 @dataclass(slots=True)
 class Rows:
     """Rows of totals, as the arrays of `CostPartial` and `CostAggregate`."""
@@ -36,7 +49,11 @@ class Rows:
     hour_hour: list[int] = field(default_factory=list)
     hour_billed: list[int] = field(default_factory=list)
     hour_effective: list[int] = field(default_factory=list)
-    _index: dict[str, int] = field(default_factory=dict)
+    _index: "_Index" = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Take up the series that are there."""
+        self._index = _Index(self.series)
 
     def __len__(self) -> int:
         """Return the number of rows, hours included."""
@@ -44,11 +61,7 @@ class Rows:
 
     def index_of(self, series: str) -> int:
         """Return the place of `series` in the dictionary, adding it when it is new."""
-        index = self._index.get(series)
-        if index is None:
-            index = self._index[series] = len(self.series)
-            self.series.append(series)
-        return index
+        return self._index[series]
 
     def add(self, row: Row) -> None:
         """Append one row."""
@@ -70,7 +83,7 @@ class Rows:
     def extend(self, family: str, day: int, columns: Columns) -> None:
         """Append the totals of one family and day; the names are suffixes to the family's key."""
         suffixes, kinds, billed, effective = columns
-        self.row_series += [self.index_of(family + suffix) for suffix in suffixes]
+        self.row_series += map(self._index.__getitem__, [family + suffix for suffix in suffixes])
         self.row_day += [day] * len(suffixes)
         self.row_kind += kinds
         self.row_billed += billed

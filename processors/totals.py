@@ -291,12 +291,7 @@ class _Day:
 
     def own_totals(self) -> _DayChange:
         """Return what the family's own total was and is, by charge class, where it was replaced."""
-        kinds = {
-            kind
-            for _, new in self._replaced.get(_OWN, [])
-            for name, kind in zip(new[0], new[1], strict=True)
-            if name == TOTAL
-        }
+        kinds = {kind for _, new in self._replaced.get(_OWN, []) for kind in new[1][: new[0].count(TOTAL)]}
         return {kind: (_own_total(self._before, kind), _own_total(self.slots, kind)) for kind in sorted(kinds)}
 
 
