@@ -203,13 +203,14 @@ def add_incidents(rng: Rng, bills: Bills, kinds: list[str], *, hourly: bool = Fa
             kind, size = cells[order[number % len(cells)]]
             last = begin + slot - placing["grace_days"] * a_day - kind["periods"]
             start = int(rng.integers(begin, max(last, begin + 1)))
-            _put(bills, kind, size, column, start, number)
+            put(bills, kind, size, column, start, number)
             number += 1
             if number % len(cells) == 0:
                 order = rng.permutation(len(cells))
 
 
-def _put(bills: Bills, kind: dict[str, Any], size: float, column: int, start: int, group: int) -> None:
+def put(bills: Bills, kind: dict[str, Any], size: float, column: int, start: int, group: int) -> None:
+    """Put one incident of a kind, a row of `incidents.toml`, into a series from a period on."""
     end = start + kind["periods"]
     rows = slice(start, end)
     if kind["shape"] == "gone":

@@ -80,7 +80,7 @@ def scenarios(*, small: bool, residuals: Floats | None) -> Iterator[Scenario]:
     yield Scenario("daily, 100 series", 100, 700)
     yield Scenario("daily, 10,000 series", 10_000, 330)
     yield Scenario("daily, 1 series (40 times)", 40, 700, alone=True)
-    yield Scenario("hourly, 100 series", 100, 310, hourly=True)
+    yield Scenario("hourly, 100 series", 100, 240, hourly=True)
     if residuals is not None:
         yield Scenario("daily, 1,000 series, noise of real series", 1000, 700, residuals=residuals)
 

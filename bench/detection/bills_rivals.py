@@ -15,26 +15,30 @@ WEEK = 7
 _FOUR_WEEKS = 28
 
 
-def _windows(values: Floats, length: int) -> Floats:
-    """Return for each row the `length` rows before it; rows without as many are left out."""
-    found: Floats = np.lib.stride_tricks.sliding_window_view(values, length, axis=0)[:-1]
-    return found
+def _moments(values: Floats, length: int) -> tuple[Floats, Floats]:
+    """Return mean and standard deviation of the `length` rows before each row from there on, by running sums."""
+    middle = values[0]
+    sums = np.cumsum(np.vstack([np.zeros_like(middle), values - middle]), axis=0)
+    squares = np.cumsum(np.vstack([np.zeros_like(middle), (values - middle) ** 2]), axis=0)
+    mean = (sums[length:-1] - sums[: -length - 1]) / length
+    square = (squares[length:-1] - squares[: -length - 1]) / length
+    return middle + mean, np.sqrt(np.maximum(square - mean**2, 0.0))
 
 
 def mean_and_share(values: Floats, days: int = WEEK, a_day: int = 1) -> Floats:
     """OptScale's rule: today ÷ the mean of the last days − 1; its threshold is a share."""
     length = days * a_day
     scores = np.zeros_like(values)
-    scores[length:] = values[length:] / np.maximum(_windows(values, length).mean(axis=-1), 1e-9) - 1
+    scores[length:] = values[length:] / np.maximum(_moments(values, length)[0], 1e-9) - 1
     return scores
 
 
 def moving_band(values: Floats, days: int = _FOUR_WEEKS, a_day: int = 1) -> Floats:
     """A moving average with a band of its standard deviation."""
     length = days * a_day
-    before = _windows(values, length)
+    mean, deviation = _moments(values, length)
     scores = np.zeros_like(values)
-    scores[length:] = (values[length:] - before.mean(axis=-1)) / np.maximum(before.std(axis=-1), 1e-9)
+    scores[length:] = (values[length:] - mean) / np.maximum(deviation, 1e-6 * np.maximum(mean, 1e-3))
     return scores
 
 

@@ -24,6 +24,9 @@ def main(data: Path | None, seed: int, *, small: bool, as_json: bool) -> int:
     for scenario in bills_report.scenarios(small=small, residuals=residuals):
         sys.stderr.write(f"{scenario.name} …\n")
         outcomes.append(bills_report.run(scenario, seed))
+        if not as_json:
+            sys.stdout.writelines(line + "\n" for line in markdown(outcomes[-1]))
+            sys.stdout.flush()
     trees = [] if small else bills_report.trees(seed)
     sizes = {"series": 10, "days": 190} if small else {}
     others: dict[str, dict[str, float]] = {
@@ -37,8 +40,6 @@ def main(data: Path | None, seed: int, *, small: bool, as_json: bool) -> int:
         plain = {"outcomes": [one.plain() for one in outcomes], "trees": [asdict(one) for one in trees], **others}
         sys.stdout.write(json.dumps(plain, indent=2) + "\n")
         return 0
-    for outcome in outcomes:
-        sys.stdout.writelines(line + "\n" for line in markdown(outcome))
     if trees:
         best = max(one.found for one in trees if one.kind != "vanished_usage")
         sys.stdout.write(f"river's HalfSpaceTrees, 20 series: at most {best:.2f} found of any kind and size.\n\n")

@@ -4,7 +4,7 @@ from datetime import date
 import numpy as np
 import pytest
 
-from bench.detection import bills, bills_model, bills_organisation, bills_rivals, bills_tables
+from bench.detection import bills, bills_model, bills_organisation, bills_pictures, bills_rivals, bills_tables
 from spendstream.local.simulator.completeness import final_at
 from spendstream.local.simulator.organisation import Organisation
 
@@ -42,6 +42,22 @@ def test_an_incident_and_its_grace_are_not_clean():
 
     assert not allowed[one.start : one.end + 10, one.series].any()
     assert allowed[130:, 0].all()
+
+
+def test_running_sums_are_the_windows_mean_and_deviation():
+    values = np.random.default_rng(1).uniform(10, 20, size=(40, 2))
+
+    scores = bills_rivals.moving_band(values, days=5)
+
+    before = values[15:20]
+    np.testing.assert_allclose(scores[20], (values[20] - before.mean(axis=0)) / before.std(axis=0))
+
+
+def test_pictures_are_drawn():
+    picture = bills_pictures.svg(1)
+
+    assert picture.count("<polyline") == 24
+    assert "nan" not in picture
 
 
 def test_the_oracle_finds_large_spikes_and_rules_are_causal():
