@@ -47,7 +47,7 @@ _QUESTIONS = {
     "a month's lines of a service by usage type": (
         "from=2026-01-01&to=2026-01-31&group_by=usage_type&filter.service=svc3"
     ),
-    "all lines by tag": f"{_YEAR}&granularity=total&group_by=tag:team",
+    "a month's lines by tag": "from=2026-01-01&to=2026-01-31&granularity=total&group_by=tag:team",
 }
 _OPEN = "all lines by region"
 
