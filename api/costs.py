@@ -8,7 +8,7 @@ from typing import Any
 from api.announced import LINES, LINES_THEN, bound, of_record
 from api.answers import CostsAnswer
 from api.cursors import bad_cursor, cursor_of, key_of
-from api.dimensions import TAG, TOTALS_DIMENSIONS, VIEW
+from api.dimensions import TAG, TOTALS_DIMENSIONS
 from api.formats import MEDIA_TYPES, Kind, Table
 from api.parameters import FIRST_DAY, LAST_DAY, CostQuery, Filters, check_line_days
 from api.problems import Problem
@@ -24,8 +24,6 @@ BUCKETS: dict[str, str] = {
     "year": "toStartOfYear(day)",
     "total": "toDate('1970-01-01')",
 }
-#: The level of totals by tag and by view.
-_VIEW_LEVEL = "tag"
 #: Dimensions by which totals have every dollar: lines without region or usage type are in no series by these.
 _LEVELLED = tuple(name for name in TOTALS_DIMENSIONS if name not in {"region", "usage_type"})
 
@@ -70,8 +68,7 @@ def sql(query: CostQuery, filters: Filters, run: str, now: datetime, settings: S
     Problem
         400, when lines are needed and cannot be read for this question.
     """
-    used = {*query.group_by, *filters}
-    level = _level(used, query)
+    level = _level({*query.group_by, *filters}, query)
     values = bound(settings, query.first_day, query.last_day)
     conditions = ["day >= {first:Date32}", "day <= {last:Date32}"]
     if level is None:
@@ -81,9 +78,6 @@ def sql(query: CostQuery, filters: Filters, run: str, now: datetime, settings: S
         source = f"{'hour_totals' if query.granularity == 'hour' else 'totals'} FINAL"
         values |= {"run": run, "level": level}
         conditions += ["run = {run:String}", "level = {level:String}"]
-        if level == _VIEW_LEVEL:
-            values["view"] = next(name for name in used if name.startswith(VIEW)).removeprefix(VIEW)
-            conditions.append("tag = {view:String}")
     if query.granularity == "hour":
         period = "toDateTime(day, 'UTC') + toIntervalHour(hour)"
         conditions.append("hour >= 0")
@@ -104,15 +98,6 @@ def sql(query: CostQuery, filters: Filters, run: str, now: datetime, settings: S
 
 def _level(used: set[str], query: CostQuery) -> str | None:
     """Return the level of totals at which every dollar of the answer stands once; None: lines are needed."""
-    views = {name for name in used if name.startswith(VIEW)}
-    if views:
-        if len(views) > 1 or used - views - {"kind"} or query.as_of is not None or query.granularity == "hour":
-            raise Problem(
-                400,
-                "a view stands alone",
-                f"{min(views)} has day totals only: leave out other dimensions than kind, as_of, and hours",
-            )
-        return _VIEW_LEVEL
     if query.as_of is not None or not used <= set(_LEVELLED):
         return None
     if {"account", "service"} <= used:
@@ -143,12 +128,10 @@ def _lines(query: CostQuery, run: str, now: datetime, settings: Settings, values
 
 
 def column(name: str, key: str, values: dict[str, Any]) -> str:
-    """Return the expression of a dimension; a tag's key is bound as a value whose name begins with `key`."""
+    """Return the expression of a dimension over lines; a tag's key is bound as a value that begins with `key`."""
     if name.startswith(TAG):
         values[f"{key}t"] = name.removeprefix(TAG)
         return f"tags[{{{key}t:String}}]"
-    if name.startswith(VIEW):
-        return "tag_value"
     return f"toString({name})" if name == "billing_period" else name
 
 

@@ -23,13 +23,11 @@ LINE_DIMENSIONS = (
 DIMENSIONS = (*TOTALS_DIMENSIONS, *LINE_DIMENSIONS)
 #: A tag's key follows.
 TAG = "tag:"
-#: A view follows, as `tag:KEY` or `category:NAME`: the source itself has divided the bill by it.
-VIEW = "view:"
 #: All of them, as a person reads it.
-NAMED = (*DIMENSIONS, f"{TAG}KEY", f"{VIEW}tag:KEY", f"{VIEW}category:NAME")
+NAMED = (*DIMENSIONS, f"{TAG}KEY")
 
 
 def check_dimension(name: str) -> None:
     """Raise `Problem` 400 when there is no such dimension."""
-    if name not in DIMENSIONS and not any(name.startswith(prefix) and name != prefix for prefix in (TAG, VIEW)):
+    if name not in DIMENSIONS and not (name.startswith(TAG) and len(name) > len(TAG)):
         raise unknown("dimension", name, NAMED)

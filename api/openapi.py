@@ -7,7 +7,7 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from api.answers import ProblemAnswer
-from api.dimensions import DIMENSIONS, TAG, VIEW
+from api.dimensions import DIMENSIONS, TAG
 from api.formats import MEDIA_TYPES
 from api.parameters import Parameters, names_of
 from api.route import Route
@@ -16,9 +16,7 @@ from spendstream import __version__
 
 _TEXT: dict[str, Any] = {"type": "string"}
 _NAME: dict[str, Any] = {**_TEXT, "minLength": 1}
-_DIMENSION: dict[str, Any] = {
-    "anyOf": [{**_TEXT, "enum": list(DIMENSIONS)}, {**_TEXT, "pattern": f"^({TAG}|{VIEW}tag:|{VIEW}category:).+"}]
-}
+_DIMENSION: dict[str, Any] = {"anyOf": [{**_TEXT, "enum": list(DIMENSIONS)}, {**_TEXT, "pattern": f"^{TAG}.+"}]}
 #: name of a value in a path → its schema, where not every name will do.
 _VALUES = {"name": _DIMENSION}
 _SCHEMAS = "#/components/schemas/"

@@ -83,7 +83,7 @@ class CostQuery(Period):
     group_by: Names = Field(
         default_factory=list,
         max_length=_MAX_DIMENSIONS,
-        description=f"of {', '.join(DIMENSIONS)}, tag:KEY, view:tag:KEY, view:category:NAME; comma-separated",
+        description=f"of {', '.join(DIMENSIONS)}, tag:KEY; comma-separated",
     )
     measure: Measure = Field("effective", description=_MEASURE)
     currency: Text | None = Field(None, description="only this currency (ISO 4217)")

@@ -3,7 +3,7 @@
 from api.announced import LINES, bound, of_record
 from api.answers import DimensionsAnswer, ValuesAnswer
 from api.costs import column
-from api.dimensions import NAMED, VIEW, check_dimension
+from api.dimensions import NAMED, check_dimension
 from api.parameters import Parameters, ValueQuery
 from api.route import Answer, Question, Route
 
@@ -19,17 +19,9 @@ async def values(question: Question[ValueQuery]) -> Answer:
     check_dimension(name)
     first_day, last_day = query.period(question.now.date())
     given = bound(question.settings, first_day, last_day) | {"prefix": query.prefix, "limit": query.limit}
-    conditions = ["startsWith(v, {prefix:String})", "v != ''"]
-    if name.startswith(VIEW):
-        given |= {"run": question.settings.processing.run, "view": name.removeprefix(VIEW)}
-        source, ask = "totals FINAL", question.database
-        conditions += ["run = {run:String}", "level = 'tag'", "tag = {view:String}"]
-        conditions += ["day >= {first:Date32}", "day <= {last:Date32}"]
-    else:
-        source, ask = LINES, question.lines
-        conditions += of_record(question.settings, given)
-    rows = await ask.rows(
-        f"SELECT DISTINCT {column(name, 'v', given)} AS v FROM {source} WHERE {' AND '.join(conditions)} "  # noqa: S608 - names are ours
+    conditions = ["startsWith(v, {prefix:String})", "v != ''", *of_record(question.settings, given)]
+    rows = await question.lines.rows(
+        f"SELECT DISTINCT {column(name, 'v', given)} AS v FROM {LINES} WHERE {' AND '.join(conditions)} "  # noqa: S608 - names are ours
         "ORDER BY v LIMIT {limit:UInt32}",
         given,
     )
