@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -197,14 +198,14 @@ def _row(
 
 @contextmanager
 def running(sink: Sink) -> Iterator[None]:
-    """Run a sink in a thread of its own."""
-    thread = threading.Thread(target=sink.run)
-    thread.start()
-    try:
-        yield
-    finally:
-        sink.stop()
-        thread.join(30)
+    """Run a sink in a thread of its own; what ends it is raised at the end."""
+    with ThreadPoolExecutor(1) as threads:
+        ended = threads.submit(sink.run)
+        try:
+            yield
+        finally:
+            sink.stop()
+            ended.result(30)
 
 
 class Answers:
