@@ -125,7 +125,7 @@ def count(corpus: Mapping[str, Series], scores: Mapping[str, Floats], thresholds
 def candidates(corpus: Mapping[str, Series], scores: Mapping[str, Floats]) -> Floats:
     """Return thresholds to try: evenly by rank, for scores that crowd below 1, and evenly by ratio, for others."""
     counted = np.concatenate([scores[name][series.probation :] for name, series in corpus.items()])
-    by_rank = np.quantile(counted, 1.0 - np.geomspace(0.0003, 0.1, _THRESHOLDS))
+    by_rank = np.quantile(counted, 1.0 - np.geomspace(0.0003, 0.15, _THRESHOLDS))
     lowest, highest = float(by_rank[-1]), float(counted.max())
     by_ratio = np.geomspace(max(lowest, 1e-3 * highest), highest, _THRESHOLDS) if highest > 0.0 else by_rank
     tried = np.unique(np.concatenate([by_rank, by_ratio]))
