@@ -8,7 +8,7 @@ Statements about lines name `LINES` or `SUMS` where a table stands, and are aske
 them that say what is read (`first`, `last`, `announced_by`) are bound by `bound`.
 """
 
-from collections.abc import Mapping
+import re
 from datetime import date
 from typing import Any
 
@@ -83,12 +83,17 @@ _BEFORE_NEWEST = f"AND ({_SCOPE}) IN ({_newest(_SCOPE, f'NOT {_COVERED}')})"
 _STATEMENTS_ANNOUNCED = f"{_newest(_COLUMNS, _COVERED)} UNION ALL {_history('1', _BEFORE_NEWEST)}"
 
 
-def _unfolded(statements: str) -> str:
-    columns = ", ".join(f"s.{name}[n] AS {name}" for name in ARRAYS)
-    return (
-        f"(SELECT {_SCOPE}, account_name, if(empty(s.hour), -1, s.hour[n]) AS hour, {columns} "  # noqa: S608
-        f"FROM ({statements}) AS s ARRAY JOIN arrayEnumerate(s.billed) AS n)"
-    )
+def _unfolded(statements: str, text: str) -> str:
+    """Return a row a line, with those columns of lines that `text` names.
+
+    Arrays are unfolded themselves: by index, each line would drag all arrays of its statement along. An optional column
+    that a statement does not have is filled up.
+    """
+    names = [name for name in ("hour", *ARRAYS) if re.search(rf"\b{name}\b", text)] or ["billed"]
+    columns = ", ".join(f"j_{name} AS {name}" for name in names)
+    fill = {"hour": ", -1"}
+    arrays = ", ".join(f"arrayResize(s.{name}, length(s.billed){fill.get(name, '')}) AS j_{name}" for name in names)
+    return f"(SELECT {_SCOPE}, account_name, {columns} FROM ({statements}) AS s ARRAY JOIN {arrays})"  # noqa: S608
 
 
 def _summed(statements: str) -> str:
@@ -102,23 +107,28 @@ def _summed(statements: str) -> str:
 LINES = "announced_lines"
 #: One row a scope and day, with the sums of its lines, as it is announced now.
 SUMS = "announced_sums"
-#: One row a line, as it was announced at the time that is bound as `as_of`; this one is a text as it stands.
-LINES_THEN = _unfolded(_history("closed <= {as_of:DateTime64(3, 'UTC')}"))
-_NEWEST = {LINES: _unfolded(_STATEMENTS), SUMS: _summed(_STATEMENTS)}
-_NEWEST_ANNOUNCED = {LINES: _unfolded(_STATEMENTS_ANNOUNCED), SUMS: _summed(_STATEMENTS_ANNOUNCED)}
+#: One row a line, as it was announced at the time that is bound as `as_of`.
+LINES_THEN = "announced_lines_then"
+_STATEMENTS_THEN = _history("closed <= {as_of:DateTime64(3, 'UTC')}")
 
 
 def over_newest(text: str) -> str:
     """Return a statement about lines over the newest versions, whether announced or not."""
-    return _over(text, _NEWEST)
+    return _over(text, _STATEMENTS)
 
 
 def over_announced(text: str) -> str:
     """Return a statement about lines over the newest announced versions, which takes longer."""
-    return _over(text, _NEWEST_ANNOUNCED)
+    return _over(text, _STATEMENTS_ANNOUNCED)
 
 
-def _over(text: str, sources: Mapping[str, str]) -> str:
+def over_then(text: str) -> str:
+    """Return a statement about lines over what was announced at `as_of`."""
+    return text.replace(f"FROM {LINES_THEN}", f"FROM {_unfolded(_STATEMENTS_THEN, text)}")
+
+
+def _over(text: str, statements: str) -> str:
+    sources = {LINES: _unfolded(statements, text), SUMS: _summed(statements)}
     for name, source in sources.items():
         text = text.replace(f"FROM {name}", f"FROM {source}").replace(f"JOIN {name}", f"JOIN {source}")
     return text

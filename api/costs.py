@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from api.announced import LINES, LINES_THEN, bound, of_record
+from api.announced import LINES, LINES_THEN, bound, of_record, over_then
 from api.answers import CostsAnswer
 from api.cursors import bad_cursor, cursor_of, key_of
 from api.dimensions import TAG, TOTALS_DIMENSIONS
@@ -46,7 +46,7 @@ async def costs(question: Question[CostQuery]) -> Answer:
     if asked.of_lines:
         rows = await question.lines.rows(asked.text, asked.values)
     else:
-        rows = await question.database.rows(asked.text, asked.values)
+        rows = await question.database.rows(over_then(asked.text), asked.values)
     following = cursor_of(rows[query.limit - 1][:-1]) if len(rows) > query.limit else None
     rows = rows[: query.limit]
     if query.granularity == "total":
