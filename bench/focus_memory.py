@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from importlib.resources import files
+from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
@@ -71,7 +72,7 @@ def make_export(path: Path, lines: int) -> None:
 def _write_parquet(path: Path, names: list[str], rows: Iterator[list[str]]) -> None:
     schema = pa.schema([(name, pa.string()) for name in names])
     with pq.ParquetWriter(path, schema) as writer:
-        while group := [row for row, _ in zip(rows, range(_ROW_GROUP), strict=False)]:
+        while group := list(islice(rows, _ROW_GROUP)):
             columns = [list(column) for column in zip(*group, strict=True)]
             writer.write_table(pa.table(columns, schema=schema))
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from processors.rows import unfold
 from processors.series import WINDOWS, ChargeKind, parse
 from schemas.events import (
     CostAggregate,
@@ -223,34 +222,54 @@ _ANNOUNCED = (
 def aggregate_rows(event: CostAggregate, _: str) -> list[Batch]:
     """Return day totals, hour totals and rolling totals; and with the last part, that the partition has announced."""
     version = event.epoch << 48 | event.version
-    days, hours, windows = [], [], []
-    for row in unfold(event):
-        s = parse(row.series)
-        where = (event.run, s.currency, s.level, row.series, row.day)
-        what = (row.billed, row.effective, event.reading, event.closed_at, version)
-        above = (s.provider or "", s.account or "", s.service or "")
-        if row.hour is None:
-            parts = (s.region or "", s.usage_type or "", s.tag or "", s.value or "")
-            days.append((*where, KINDS[row.kind], *above, *parts, *what))
-        else:
-            hours.append((*where, row.hour, KINDS[row.kind], *above, *what))
-    for index, name, end, kind, billed, effective in zip(
-        event.window_series,
-        event.window_name,
-        event.window_end,
-        event.window_kind,
-        event.window_billed,
-        event.window_effective,
-        strict=True,
-    ):
-        s = parse(event.series[index])
-        windows.append(
-            (
-                *(event.run, s.currency, s.level, event.series[index], WINDOWS[name], KINDS[kind]),
-                *(s.provider or "", s.account or "", s.service or "", s.tag or "", s.value or ""),
-                *(end, billed, effective, event.reading, version),
-            )
+    read = (event.reading, event.closed_at, version)
+    # What a row says of its series is made once a series, not once a row.
+    parsed = [parse(key) for key in event.series]
+    heads = [(event.run, s.currency, s.level, key) for key, s in zip(event.series, parsed, strict=True)]
+    above = [(s.provider or "", s.account or "", s.service or "") for s in parsed]
+    tagged = [(s.tag or "", s.value or "") for s in parsed]
+    below = [(s.region or "", s.usage_type or "", *tag) for s, tag in zip(parsed, tagged, strict=True)]
+    days = [
+        (*heads[at], day, KINDS[kind], *above[at], *below[at], billed, effective, *read)
+        for at, day, kind, billed, effective in zip(
+            event.row_series, event.row_day, event.row_kind, event.row_billed, event.row_effective, strict=True
         )
+    ]
+    hours = [
+        (*heads[at], day, hour, KINDS[kind], *above[at], billed, effective, *read)
+        for at, day, hour, kind, billed, effective in zip(
+            event.hour_series,
+            event.hour_day,
+            event.hour_hour,
+            event.hour_kind,
+            event.hour_billed,
+            event.hour_effective,
+            strict=True,
+        )
+    ]
+    windows = [
+        (
+            *heads[at],
+            WINDOWS[name],
+            KINDS[kind],
+            *above[at],
+            *tagged[at],
+            end,
+            billed,
+            effective,
+            event.reading,
+            version,
+        )
+        for at, name, end, kind, billed, effective in zip(
+            event.window_series,
+            event.window_name,
+            event.window_end,
+            event.window_kind,
+            event.window_billed,
+            event.window_effective,
+            strict=True,
+        )
+    ]
     return [
         Batch("totals", _TOTAL, days, len(days)),
         Batch("hour_totals", _HOUR_TOTAL, hours, len(hours)),
