@@ -182,6 +182,7 @@ def test_a_bad_row_is_buried_with_its_line_and_the_rest_is_published(embedded, r
 @pytest.mark.parametrize(
     ("name", "content"),
     [("cut.csv.gz", gzip.compress(b"a" * 9000)[:-9]), ("no.csv.gz", b"no gzip"), ("no.parquet", b"PAR1 no")],
+    ids=["cut", "no gzip", "no Parquet"],
 )
 def test_a_damaged_file_says_so_and_announces_nothing(embedded, name, content):
     embedded.path = embedded.path.with_name(name)
