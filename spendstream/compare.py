@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from sinks.clickhouse import connect
+from spendstream.money import from_units, to_units
 from spendstream.settings import Settings
 
 #: Tables that hold what steps made, by run.
@@ -69,7 +70,7 @@ def compare(settings: Settings, left: str, right: str) -> Comparison:
 
 
 def _text(value: object) -> str:
-    return f"{value.normalize():f}" if isinstance(value, Decimal) else str(value)
+    return f"{from_units(to_units(value)):f}" if isinstance(value, Decimal) else str(value)
 
 
 def drop_rows(settings: Settings, run: str) -> None:
