@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 QUIX := .venv-quix
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench format kafka pins clean
+.PHONY: help install demo test proofs check bench format kafka pins clean
 
 help: ## show the verbs
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -25,8 +25,11 @@ $(STAMP): requirements/all.txt requirements/uv.txt pyproject.toml
 demo: $(STAMP) ## real bills through Kafka, Faust and ClickHouse, in this terminal
 	@$(BIN)/spendstream demo
 
-test: $(STAMP) ## all tests, also on the real Apache Kafka (needs Java 17+ and Maven)
+test: $(STAMP) ## the tests, also on the real Apache Kafka (needs Java 17+ and Maven)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+proofs: $(STAMP) ## the slow tests: kills at random moments, workers that change runs, benchmarks in small
+	@$(BIN)/python -m pytest -m slow
 
 check: $(STAMP) ## style, types, pins, schemas, SQL, compose
 	@$(BIN)/ruff check .

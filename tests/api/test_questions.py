@@ -62,7 +62,7 @@ def address(clickhouse) -> Iterator[str]:
 
 
 @SCHEMA.parametrize()
-@settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_every_question_gets_an_answer_as_described(case, address):
     response = case.call(base_url=address)
     assume(len(response.request.url) < LONGEST_LINE)
@@ -74,7 +74,7 @@ PERIODS = st.sampled_from(["day", "month", "quarter", "year", "total"])
 
 
 @given(groups=GROUPS, granularity=PERIODS, measure=st.sampled_from(["billed", "effective"]), then=st.booleans())
-@settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_however_costs_are_grouped_they_add_up_to_the_same(address, groups, granularity, measure, then):
     query = {"from": "2026-02-01", "to": "2026-03-31", "group_by": ",".join(groups), "granularity": granularity}
     as_of = {"as_of": NOW.isoformat()} if then else {}

@@ -1,8 +1,11 @@
 """The benchmark of the API runs, and compares what it says."""
 
+import pytest
+
 from bench import api
 
 
+@pytest.mark.slow
 def test_every_comparison_is_made_in_small():
     results = list(api.run(None, small=True))
     assert {result.name for result in results if result.bar == api.FRESH_BAR} == {

@@ -5,6 +5,7 @@ import pytest
 from bench import focus_memory
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", [".csv.gz", ".parquet"])
 def test_the_export_is_published_whole_by_a_process_of_its_own(embedded_kafka, tmp_path, ending):
     path = tmp_path / f"export{ending}"

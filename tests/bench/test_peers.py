@@ -33,11 +33,13 @@ def test_the_one_line_events_are_the_lines_of_the_statements(embedded_kafka):
     assert sum(sums.values()) == sum(first) + sum(second) + sum(third[:50])
 
 
+@pytest.mark.slow
 @pytest.mark.kafka
 def test_naive_faust_adds_up_what_was_sent(apache_kafka):
     assert peers.faust_speed(apache_kafka.bootstrap, 200) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.kafka
 def test_a_wrong_sum_gives_no_figure(apache_kafka, monkeypatch):
     monkeypatch.setattr(peers, "_answer", lambda _: {"seconds": 1, "effective": {"us-east-1": 1}})

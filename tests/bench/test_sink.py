@@ -21,6 +21,7 @@ def lines(settings, table="lines"):
         return client.query(f"SELECT * EXCEPT version FROM {table} ORDER BY ALL").result_rows
 
 
+@pytest.mark.slow
 def test_both_sides_store_the_same_lines(embedded_kafka, server):
     work = sink.statement_load(40)
     ours, other = (
@@ -33,6 +34,7 @@ def test_both_sides_store_the_same_lines(embedded_kafka, server):
     assert len(lines(ours)) == work.rows == 4000
 
 
+@pytest.mark.slow
 def test_both_sides_store_the_same_totals(embedded_kafka, server):
     work = sink.total_load(40, readings=2)
     ours, other = (

@@ -80,6 +80,7 @@ def published(settings: Settings) -> list[CostStatement]:
     return [event for _, event in recorded(settings, STATEMENTS) if isinstance(event, CostStatement)]
 
 
+@pytest.mark.slow
 def test_the_second_of_two_processes_waits_and_takes_over_with_what_the_first_has_published(
     apache_kafka: Backend, tmp_path
 ):

@@ -118,6 +118,7 @@ def test_a_replay_that_was_cut_short_is_run_again(embedded_kafka: Backend, monke
     assert {repr(event) for event in events_of(settings, "again")} == once
 
 
+@pytest.mark.slow
 @pytest.mark.kafka
 def test_a_worker_goes_over_to_the_run_that_is_promoted_and_back(apache_kafka: Backend, tmp_path):
     settings = apache_kafka.settings(processing={"state_folder": tmp_path, "session_seconds": 6})

@@ -12,6 +12,7 @@ from spendstream.local.drill_history import AWS, EXPORT, Bills, History, sum_of_
 from spendstream.local.kafka_install import MissingDependencyError
 
 
+@pytest.mark.slow
 @pytest.mark.kafka
 @pytest.mark.timeout(400)
 @pytest.mark.usefixtures("apache_kafka")
