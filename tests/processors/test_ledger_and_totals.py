@@ -185,7 +185,7 @@ def test_two_sources_of_one_account_are_refused_until_a_setting_says_which_count
 
 
 @given(a_history())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_totals_are_those_of_the_newest_statements_whatever_the_history(events):
     announced = Announced()
     feed(chain(announced), events)
@@ -194,7 +194,7 @@ def test_totals_are_those_of_the_newest_statements_whatever_the_history(events):
 
 
 @given(a_history(), st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_state_saved_and_restored_and_events_sent_again_change_nothing(events, data):
     """Cut at any point, state through JSON, and the last events redelivered, as after a crash before the commit."""
     whole = Announced()

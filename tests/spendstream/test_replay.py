@@ -312,6 +312,7 @@ def test_nothing_is_judged_before_the_sink_has_written_it(embedded_kafka: Backen
         wait_until_written(settings, 0)
 
 
+@pytest.mark.slow
 def test_a_replay_after_a_live_run_writes_the_same_rows(embedded_kafka: Backend, clickhouse, tmp_path):
     settings = load(
         kafka=embedded_kafka.settings().kafka,
@@ -352,6 +353,7 @@ def rows_by_run(settings: Settings, run: str) -> dict[str, list[object]]:
         }
 
 
+@pytest.mark.slow
 @pytest.mark.kafka
 def test_a_dropped_run_leaves_no_rows_topics_or_groups(apache_kafka: Backend, clickhouse, tmp_path):
     settings = load(

@@ -214,6 +214,7 @@ def test_a_wrong_argument_says_what_to_change(capsys, arguments, says):
     assert says in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_program_serves_and_writes_the_truth(tmp_path):
     made = ["--make-incidents", "3:2:2026-03-01:2026-03-10", "--truth", str(tmp_path / "truth.json")]
     command = [sys.executable, "-m", "spendstream.local.simulator", *SIZE, *made, "--start", "2026-03-15T00:00:00Z"]
