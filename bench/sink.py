@@ -31,9 +31,10 @@ from processors.step import Output
 from schemas.codec import Codec
 from schemas.events import CostAggregate, Event
 from schemas.repository import RepositorySchemas
+from sinks.batch import Batch
 from sinks.clickhouse import INSERT_SETTINGS, connect
 from sinks.migrate import migrate
-from sinks.rows import Batch, rows_of
+from sinks.rows import rows_of
 from sinks.runner import Sink
 from spendstream.admin import ensure_topics
 from spendstream.clock import day_of

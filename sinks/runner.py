@@ -33,10 +33,11 @@ from schemas.dead_letters import dead_letter
 from schemas.events import CostStatement, Event
 from schemas.registry import schema_source
 from schemas.repository import UnknownSchemaError
+from sinks.batch import Batch
 from sinks.clickhouse import connect, pack, send
 from sinks.migrate import migrate
 from sinks.native import UnstorableError
-from sinks.rows import Batch, rows_of
+from sinks.rows import rows_of
 from spendstream.admin import ensure_topics, kafka_client
 from spendstream.health import Progress, health_page
 from spendstream.settings import ConfigurationError, Settings
