@@ -9,9 +9,8 @@ import contextlib
 
 from confluent_kafka import KafkaError, Message, Producer
 
-from spendstream.admin import kafka_client
+from spendstream.admin import kafka_producer
 from spendstream.settings import Settings
-from spendstream.topics import MAX_MESSAGE_BYTES
 
 _POLL_SECONDS = 0.001
 
@@ -70,16 +69,7 @@ class Outbox:
     """An idempotent producer on the event loop."""
 
     def __init__(self, settings: Settings) -> None:
-        self._producer = Producer(
-            {
-                **kafka_client(settings),
-                "enable.idempotence": True,
-                "acks": "all",
-                "compression.type": "lz4",
-                "linger.ms": 5,
-                "message.max.bytes": MAX_MESSAGE_BYTES,
-            }
-        )
+        self._producer = Producer(kafka_producer(settings))
         self._under_way = 0
         self._anything = asyncio.Event()
         self._polling: asyncio.Task[None] | None = None

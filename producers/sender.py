@@ -9,10 +9,10 @@ from processors.step import Json
 from schemas.codec import Codec
 from schemas.events import Event
 from schemas.registry import schema_source
-from spendstream.admin import kafka_client
+from spendstream.admin import kafka_producer
 from spendstream.clock import Clock
 from spendstream.settings import Settings
-from spendstream.topics import MAX_MESSAGE_BYTES, Topic
+from spendstream.topics import Topic
 
 _FLUSH_SECONDS = 120
 
@@ -43,16 +43,7 @@ class Sender:
         self.clock = clock
         self.codec = Codec(schema_source(settings))
         self.moved: Callable[[], None] = lambda: None
-        self._producer = Producer(
-            {
-                **kafka_client(settings),
-                "enable.idempotence": True,
-                "acks": "all",
-                "compression.type": "lz4",
-                "linger.ms": 5,
-                "message.max.bytes": MAX_MESSAGE_BYTES,
-            }
-        )
+        self._producer = Producer(kafka_producer(settings))
         self._failure: str | None = None
         self._acknowledged: list[Callable[[], None]] = []
 

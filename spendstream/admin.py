@@ -33,6 +33,18 @@ def kafka_client(settings: Settings) -> dict[str, str | int | float | bool]:
     return {"bootstrap.servers": settings.kafka.bootstrap, **settings.kafka.client}
 
 
+def kafka_producer(settings: Settings) -> dict[str, str | int | float | bool]:
+    """Return what a producer of events is configured with: acknowledged by all replicas, in order, never twice."""
+    return {
+        **kafka_client(settings),
+        "enable.idempotence": True,
+        "acks": "all",
+        "compression.type": "lz4",
+        "linger.ms": 5,
+        "message.max.bytes": MAX_MESSAGE_BYTES,
+    }
+
+
 def check_kafka(settings: Settings, timeout: float = 20) -> None:
     """Wait until Kafka answers.
 
