@@ -216,21 +216,22 @@ class Reading:
             )
             for currency, sums in sorted(self._sums.items())
         ]
+        close = ReadingClosed(
+            reading=self.id,
+            opened_at=self.opened_at,
+            **self._coverage(),
+            closed_at=publisher.clock.now(),
+            partition=0,
+            scopes=len(self._mentioned),
+            published=self.published,
+            closed_through=closed_through,
+            final_through=final_through,
+            totals=totals,
+        )
+        book = f"{self.coverage.source}/{self.coverage.provider}/{self.coverage.billing_account}"
         for partition in range(self._shards):
-            close = ReadingClosed(
-                reading=self.id,
-                opened_at=self.opened_at,
-                **self._coverage(),
-                closed_at=publisher.clock.now(),
-                partition=partition,
-                scopes=len(self._mentioned),
-                published=self.published,
-                closed_through=closed_through,
-                final_through=final_through,
-                totals=totals,
-            )
-            book = f"{self.coverage.source}/{self.coverage.provider}/{self.coverage.billing_account}"
-            publisher.send(STATEMENTS, partition, f"closed/{book}/{self.coverage.view or ''}/{partition}", close)
+            key = f"closed/{book}/{self.coverage.view or ''}/{partition}"
+            publisher.send(STATEMENTS, partition, key, replace(close, partition=partition))
             publisher.faults("close sent")
         publisher.flush()
         return close

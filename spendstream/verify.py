@@ -105,8 +105,10 @@ def _compare_readings(report: Report, found: Recorded, client: Any) -> None:  # 
         known = stored.get(book)
         if known is None or known[0] != close.reading:
             report.differences.append(f"{name}: the last that closed in ClickHouse is {known and known[0]}")
-        elif known[1:] != (close.closed_at, said):
-            report.differences.append(f"{name}: ClickHouse holds another time or control total of it")
+        elif known[1] != close.closed_at:
+            report.differences.append(f"{name}: closed at {close.closed_at} in Kafka, at {known[1]} in ClickHouse")
+        elif known[2] != said:
+            report.differences.append(f"{name}: ClickHouse holds another control total of it")
 
 
 def _control_totals(rows: Any) -> dict[str, Held]:  # noqa: ANN401 - currency, lines, billed and effective cost

@@ -4,10 +4,12 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.resources import as_file, files
 from typing import Any
+from urllib.error import URLError
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
@@ -18,9 +20,9 @@ from producers.runner import read_once
 from sinks.migrate import migrate
 from spendstream.local.simulator import Organisation, SimulatedAWS, SimulatedClock
 from spendstream.local.stack import LocalStack, touch_topics
-from spendstream.settings import load
+from spendstream.settings import Settings, load
 from spendstream.supervise import Services
-from spendstream.verify import verify
+from spendstream.verify import Report, verify
 
 #: Billing account of the simulated organisation.
 SIMULATED_PAYER = "100000000000"
@@ -47,9 +49,9 @@ def run(*, once: bool, as_json: bool) -> int:
                 f"[dim]{bills_read.lines} lines of real bills of AWS, Microsoft and Oracle, and {simulated.lines} of "
                 "the simulated organisation's Cost Explorer, are in Kafka …[/dim]"
             )
-            report = _until(services, lambda: _agreed(settings))
+            report = _agreed(services, settings)
             address = f"http://127.0.0.1:{settings.api.port}"
-            answer = _until(services, lambda: _ask(address, group_by="provider,service", granularity="total"))
+            answer = _answer(services, address, group_by="provider,service", granularity="total")
             accounts = _ask(address, group_by="provider,account", granularity="total")
             freshness = json.load(urlopen(f"{address}/v1/freshness", timeout=10))  # noqa: S310 - our own address
             seconds = round(time.monotonic() - began, 1)
@@ -80,29 +82,38 @@ def _simulated_settings(aws: SimulatedAWS) -> dict[str, str]:
     }
 
 
-def _agreed(settings: Any) -> Any:  # noqa: ANN401 - a report, or None while something is under way
-    report = verify(settings)
-    return report if report.agrees and report.statements else None
+def _agreed(services: Services, settings: Settings) -> Report:
+    """Wait until source, Kafka and ClickHouse agree."""
+    for _ in _attempts(services):
+        report = verify(settings)
+        if report.agrees and report.statements:
+            return report
+    raise OSError(f"Kafka and ClickHouse did not agree within {_PATIENCE_SECONDS} s: {report.text()}")
+
+
+def _answer(services: Services, address: str, **parameters: str) -> Any:  # noqa: ANN401 - JSON
+    """Wait until the API answers."""
+    for _ in _attempts(services):
+        with suppress(URLError, ConnectionError, TimeoutError):
+            return _ask(address, **parameters)
+    raise OSError(f"{address} did not answer within {_PATIENCE_SECONDS} s")
 
 
 def _ask(address: str, **parameters: str) -> Any:  # noqa: ANN401 - JSON
     query = urlencode({"from": "2000-01-01", "to": "2039-12-31", "measure": "billed", **parameters})
-    try:
-        return json.load(urlopen(f"{address}/v1/costs?{query}", timeout=10))  # noqa: S310 - our own address
-    except OSError:
-        return None
+    return json.load(urlopen(f"{address}/v1/costs?{query}", timeout=10))  # noqa: S310 - our own address
 
 
-def _until(services: Services, done: Callable[[], Any]) -> Any:  # noqa: ANN401 - what `done` returns
+def _attempts(services: Services) -> Iterator[None]:
+    """Yield at every attempt, as long as patience lasts and all services run."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    while time.monotonic() < deadline:
+    while True:
         for name, (status, last) in services.ended().items():
             raise OSError(f"{name} ended with status {status}; its last lines:\n{last}")
-        result = done()
-        if result:
-            return result
+        yield
+        if time.monotonic() >= deadline:
+            return
         time.sleep(0.3)
-    raise OSError(f"the figures did not arrive within {_PATIENCE_SECONDS} s")
 
 
 def _print_json(answer: Any, reports: list[Any], report: Any, seconds: float, at: datetime) -> None:  # noqa: ANN401 - JSON

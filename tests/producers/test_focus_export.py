@@ -87,6 +87,23 @@ def embedded(embedded_kafka, tmp_path):
     return Deployment(embedded_kafka.settings(), tmp_path)
 
 
+def test_a_reading_closes_at_one_time_in_all_partitions(deployment):
+    class MovingClock(ManualClock):
+        """A clock that moves whenever it is looked at, as real ones do."""
+
+        def now(self):
+            self.advance(timedelta(milliseconds=1))
+            return super().now()
+
+    deployment.clock = MovingClock(START)
+    deployment.write([{}])
+    deployment.read()
+    events = map(CODEC.decode, messages(deployment.settings, STATEMENTS))
+    closes = [event for event in events if isinstance(event, ReadingClosed)]
+    assert len(closes) == deployment.settings.kafka.shards
+    assert len({close.closed_at for close in closes}) == 1
+
+
 def test_an_export_read_again_publishes_nothing(deployment):
     deployment.write([{}, {"ServiceName": "S3"}])
     assert deployment.read().statements == 2

@@ -116,8 +116,16 @@ def test_a_close_that_clickhouse_does_not_have_is_named(settings: Settings):
 def test_another_control_total_in_clickhouse_is_named(settings: Settings):
     record(settings, [*BILL, *closed()], stored=[*BILL, *closed(billed=9)])
     assert verify(settings).differences == [
-        "reading r1 of cost_explorer/AWS/payer: ClickHouse holds another time or control total of it"
+        "reading r1 of cost_explorer/AWS/payer: ClickHouse holds another control total of it"
     ]
+
+
+def test_another_time_of_the_close_in_clickhouse_is_told_with_both(settings: Settings):
+    later = [replace(close, closed_at=close.closed_at + timedelta(milliseconds=1)) for close in closed()]
+    record(settings, [*BILL, *closed()], stored=[*BILL, *later])
+    (difference,) = verify(settings).differences
+    then, now = closed()[0].closed_at, later[0].closed_at
+    assert difference.endswith(f"closed at {then} in Kafka, at {now} in ClickHouse")
 
 
 def test_a_final_month_of_the_source_is_held_against_its_days_to_the_cent(settings: Settings):
