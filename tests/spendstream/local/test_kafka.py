@@ -225,7 +225,10 @@ def test_the_command_prints_its_address_and_stops_cleanly(apache_kafka, tmp_path
         assert process.stdout is not None
         assert process.stdout.readline() == f"127.0.0.1:{port}\n"
         process.send_signal(number)
-        _, said = process.communicate(timeout=60)
+        try:
+            _, said = process.communicate(timeout=60)
+        finally:
+            process.kill()  # else a process that does not stop would be waited for without end
     assert process.returncode == 0
     assert "stopping" in said
     assert "Traceback" not in said
