@@ -12,6 +12,259 @@ from typing import ClassVar, Literal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AlertPart:
+    """One entry of an array of AlertPart."""
+
+    series: str
+    """Sub-series key."""
+    share: float
+    """Share of the change, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """What one rule says of one subject: it fires, or it does so no more. A newer version replaces the older one."""
+
+    SUBJECT: ClassVar[str] = "alert"
+
+    run: str
+    """The run that made it."""
+    id: str
+    """Stable id: rule, subject, and what tells occasions apart."""
+    version: int
+    """Counts what was said under this id."""
+    state: Literal["firing", "resolved"]
+    """Whether it fires."""
+    change: Literal["crossed", "worse", "eased", "updated", "back", "restated", "ended", "rule"]
+    """Why this was said: a bar was crossed, a worse one, a milder one holds, only figures changed, back below, taken
+    away by a restatement, the period or the anomaly ended, the rule was changed or removed."""
+    rule: str
+    """Id of the rule."""
+    kind: str
+    """Kind of the rule."""
+    severity: Literal["info", "warning", "critical"]
+    """How bad it is."""
+    subject: str
+    """Series key, or name of a source."""
+    currency: str | None = None
+    """ISO 4217, where it is about costs."""
+    charges: Sequence[str] = ()
+    """Charge classes that it is about."""
+    anomaly: str | None = None
+    """Id of the anomaly, where it tells of one."""
+    shape: str | None = None
+    """What kind of change the anomaly is."""
+    day: date | None = None
+    """Newest charge day that was looked at."""
+    actual: Decimal | None = None
+    """What it is, in the currency."""
+    expected: Decimal | None = None
+    """What was expected, or the limit."""
+    impact_per_day: Decimal | None = None
+    """Actual minus expected a day."""
+    impact_so_far: Decimal | None = None
+    """Actual minus expected since the start."""
+    impact_to_month_end: Decimal | None = None
+    """Projected to the end of the month."""
+    score: float | None = None
+    """-log10 of p, of an anomaly."""
+    since: datetime
+    """Start of the cause."""
+    observed_at: datetime
+    """Time of the reading's close that showed it."""
+    says: str
+    """One sentence for people."""
+    parts: Sequence[AlertPart] = ()
+    """Sub-series that carry it."""
+    labels: Mapping[str, str]
+    """Labels of the rule."""
+    runbook: str | None = None
+    """Address of what to do about it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentChild:
+    """One entry of an array of IncidentChild."""
+
+    series: str
+    """Series below the scope."""
+    share: float
+    """Share of the change, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentAlert:
+    """One entry of an array of IncidentAlert."""
+
+    id: str
+    """Id of the alert."""
+    rule: str
+    """Its rule."""
+    series: str
+    """Its subject."""
+    firing: bool
+    """Whether it fires."""
+    severity: str
+    """How bad it is."""
+    impact_per_day: Decimal | None = None
+    """Actual minus expected a day."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incident:
+    """Alerts of one cause, as they are now; compacted, key = run and id."""
+
+    SUBJECT: ClassVar[str] = "alert.incident"
+
+    run: str
+    """The run that made it."""
+    id: str
+    """Stable id."""
+    version: int
+    """A newer version replaces the older one."""
+    state: Literal["firing", "acknowledged", "snoozed", "resolved", "suppressed", "expected"]
+    """What becomes of it."""
+    severity: Literal["info", "warning", "critical"]
+    """The worst of its alerts that fire; of the last one, when none does."""
+    scope: str
+    """Smallest series that explains most of the change, or the subject of its rule."""
+    level: str
+    """Its level in the lattice, or the kind of the rule."""
+    kind: str
+    """Kind of the rule that began it."""
+    rules: Sequence[str] = ()
+    """Ids of the rules whose alerts it holds."""
+    currency: str | None = None
+    """ISO 4217."""
+    says: str
+    """One sentence for people."""
+    actual: Decimal | None = None
+    """Of the scope."""
+    expected: Decimal | None = None
+    """Of the scope."""
+    impact_per_day: Decimal | None = None
+    """Actual minus expected a day."""
+    impact_so_far: Decimal | None = None
+    """Actual minus expected since the start."""
+    impact_to_month_end: Decimal | None = None
+    """Projected to the end of the month."""
+    since: datetime
+    """Start of the cause."""
+    opened_at: datetime
+    """When its first alert fired."""
+    changed_at: datetime
+    """When anything about it changed last."""
+    snoozed_until: datetime | None = None
+    """End of a snooze."""
+    children: Sequence[IncidentChild] = ()
+    """What carries the change, the largest first."""
+    alerts: Sequence[IncidentAlert] = ()
+    """Its alerts."""
+    owner: str | None = None
+    """Who is to care for it."""
+    labels: Mapping[str, str]
+    """Labels of its rules."""
+    runbook: str | None = None
+    """Address of what to do about it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notification:
+    """A channel accepted a message; compacted, key = receiver and incident."""
+
+    SUBJECT: ClassVar[str] = "alert.notification"
+
+    receiver: str
+    """Name of the receiver."""
+    group: str
+    """Group that the message was about."""
+    incident: str
+    """Id of the incident."""
+    run: str
+    """Run of the incident."""
+    version: int
+    """Version of the incident that was told."""
+    state: str
+    """State that was told."""
+    severity: str
+    """Severity that was told."""
+    reason: str
+    """Why it went out."""
+    channel: str
+    """Kind of the channel."""
+    sent_at: datetime
+    """When the channel accepted it."""
+    observed_at: datetime
+    """When the incident changed to what was told."""
+    attempts: int
+    """Tries that it took."""
+    repeats: int
+    """How often the same was told again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertRequest:
+    """What a person wants done with an incident."""
+
+    SUBJECT: ClassVar[str] = "alert.request"
+
+    id: str
+    """Id of the request: the same one twice does nothing more."""
+    incident: str
+    """Id of the incident."""
+    action: Literal["acknowledge", "snooze", "resolve", "expect", "suppress", "reopen"]
+    """What to do."""
+    by: str
+    """Who asks."""
+    at: datetime
+    """When."""
+    why: str
+    """The reason given."""
+    until: datetime | None = None
+    """End of a snooze."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertRule:
+    """A rule, as it was applied last; sent to every partition, key = id."""
+
+    SUBJECT: ClassVar[str] = "alert.rule"
+
+    id: str
+    """Id of the rule."""
+    applied_at: datetime
+    """When it was applied."""
+    by: str
+    """Who applied it."""
+    definition: str | None = None
+    """The rule as JSON; null: it was removed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentTransition:
+    """An incident went from one state to another."""
+
+    SUBJECT: ClassVar[str] = "alert.transition"
+
+    run: str
+    """The run that made it."""
+    incident: str
+    """Id of the incident."""
+    version: int
+    """Version of the incident that it led to."""
+    before: str | None = None
+    """The state it was in; null: it began."""
+    after: str
+    """The state it is in."""
+    at: datetime
+    """When."""
+    by: str
+    """Who: a person, or `spendstream`."""
+    why: str
+    """The reason."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CostAggregate:
     """Exact totals of every series and day that a reading changed, over all shards and books; one event a partition
     and reading (or some, when large). The values are absolute."""
@@ -662,7 +915,13 @@ class UsageMetrics:
 
 
 Event = (
-    CostAggregate
+    Alert
+    | Incident
+    | Notification
+    | AlertRequest
+    | AlertRule
+    | IncidentTransition
+    | CostAggregate
     | CostAnomaly
     | CostHead
     | CostPartial
@@ -680,6 +939,12 @@ Event = (
 """Any event that stands in a topic."""
 
 EVENT_CLASSES: tuple[type[Event], ...] = (
+    Alert,
+    Incident,
+    Notification,
+    AlertRequest,
+    AlertRule,
+    IncidentTransition,
     CostAggregate,
     CostAnomaly,
     CostHead,

@@ -1,0 +1,1 @@
+"""Alerts: rules over anomalies and totals, incidents, routing, delivery."""
