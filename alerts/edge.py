@@ -120,7 +120,7 @@ def _say(
         severity=memory["severity"],
         subject=subject,
         currency=currency,
-        charges=list(getattr(rule, "charges", ())),
+        charges=list(finding.charges),
         anomaly=finding.anomaly,
         shape=finding.shape,
         day=None if finding.day is None else day_of(finding.day),

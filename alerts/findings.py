@@ -66,6 +66,7 @@ class Finding:
     anomaly: str | None = None
     shape: str | None = None
     parts: Sequence[AlertPart] = field(default=())
+    charges: Sequence[str] = ()
     ended: Literal["restated", "ended"] | None = None
 
 
@@ -119,6 +120,7 @@ def of_anomaly(rule: AnomalyRule | FeeRule, event: CostAnomaly) -> Finding | Non
         anomaly=event.id,
         shape=event.shape,
         parts=[AlertPart(series=part.series, share=part.share) for part in event.contributors],
+        charges=[charge],
         ended=ended,
     )
 
@@ -169,6 +171,7 @@ def _of_threshold(rule: ThresholdRule, key: str, figures: Figures, at: datetime)
             day=figures.end,
             actual=actual,
             expected=limit,
+            charges=rule.charges,
         )
     ]
 
@@ -199,6 +202,7 @@ def _of_change(rule: ChangeRule, key: str, figures: Figures, at: datetime) -> li
             expected=expected,
             impact_per_day=per_day,
             impact_so_far=from_units(now - before),
+            charges=rule.charges,
         )
     ]
 
@@ -235,6 +239,7 @@ def _of_budget(rule: BudgetRule, key: str, figures: Figures, at: datetime) -> li
                 day=figures.end,
                 actual=amount,
                 expected=rule.amount,
+                charges=rule.charges,
             )
         )
     return [*found, *_of_burn(rule, key, figures, at)]
@@ -269,6 +274,7 @@ def _of_burn(rule: BudgetRule, key: str, figures: Figures, at: datetime) -> list
             actual=from_units(week // 7),
             expected=planned.quantize(Decimal("0.000001"), context=_EXACT),
             impact_per_day=from_units(week // 7) - planned.quantize(Decimal("0.000001"), context=_EXACT),
+            charges=rule.charges,
         )
     ]
 

@@ -159,7 +159,11 @@ class Incident:
     children: Sequence[IncidentChild] = ()
     """What carries the change, the largest first."""
     alerts: Sequence[IncidentAlert] = ()
-    """Its alerts."""
+    """Its alerts, at most 50: those that fire first, then the largest."""
+    alert_count: int
+    """How many alerts it holds."""
+    firing_count: int
+    """How many of them fire."""
     owner: str | None = None
     """Who is to care for it."""
     labels: Mapping[str, str]

@@ -324,6 +324,8 @@ EXAMPLES: tuple[Event, ...] = (
                 impact_per_day=Decimal(5),
             )
         ],
+        alert_count=1,
+        firing_count=1,
         owner="search@example.com",
         labels={"team": "search"},
         runbook="https://example.com/costs",
