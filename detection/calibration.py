@@ -2,11 +2,16 @@
 
 A model's p-values are never quite right far out: noise has heavier tails than assumed, tests overlap, parameters are
 estimated. All series of an organisation together show how far out p-values really lie, and each series shows whether
-it is wilder than the rest. Under a perfect model −ln p is exponential with mean 1; what is beyond `START` is described
-by how often it happens and by the mean of its excess, both counted here.
+it is wilder than the rest. Two tails are weighed against each other for each series:
 
-True anomalies must not teach the calibration that they are ordinary: an excess counts up to `CAP` only, a run of
-exceedances close together counts once, and the organisation's figure is the median over its series.
+- *light*: under a perfect model −ln p is exponential with mean 1; what is between `START` and `FAR` is described by how
+  often it happens and by its mean, the organisation's median and the series' own. What lies beyond `FAR` is left out of
+  it: true anomalies must not teach that they are ordinary.
+- *heavy*: what lies beyond `FAR` is noise as well, and falls off as a power. Incidents lie there too, so it is believed
+  only of series in which that happens clearly more often than one in `INCIDENT_EVERY` periods, or in an organisation
+  whose other series do so: what comes every month is no incident.
+
+Exceedances close together count once.
 
 An alert passes when p ≤ (false alerts a week) ÷ (tests a week). The expected number of false alerts is then at most the
 setting, however the tests depend on each other, for expectations add up; a false-discovery rate over an endless stream
@@ -20,6 +25,7 @@ Gordon, A. et al., 2007. Control of the mean number of false discoveries, Bonfer
 Annals of Applied Statistics 1(1).
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,21 +36,43 @@ Bools = NDArray[np.bool_]
 
 START = 3.5
 """−ln p from where the tail is described by its excess: p = 0.03."""
-CAP = 3.0
-"""Excess that counts at most."""
+FAR = 8.0
+"""−ln p from where the heavy tail is a power, and where the light one nearly never is: p = 0.0003."""
+INCIDENT_EVERY = 300.0
+"""Days in which one exceedance beyond `FAR` may be an incident of which nothing is learnt."""
 APART = 7
 """Periods within which exceedances count as one."""
 DAYS_A_WEEK = 7
 _HEAVIEST = 6.0
-_SOLVING = 6
+_SOLVING = 8
 _SHARE_PRIOR = 400.0
 _WEAKEST, _STRONGEST = 15.0, 150.0
 """Between how many exceedances of its own the organisation's figure counts in a series' tail."""
-_CAPPED_VARIANCE = 0.70
-"""Variance of an exponential variable of mean 1 held to at most `CAP`."""
+_CUT_VARIANCE = 0.76
+"""Variance of an exponential variable of mean 1 that lies below `FAR` − `START`."""
 _TO_DEVIATION = 1.4826
 _ENOUGH = 6.0
 """Exceedances to be expected from where a series has a say in the organisation's figure."""
+_OFTEN = 4.0
+"""A heavy tail shows beyond `FAR` at least so many times as often as incidents."""
+_POWER, _POWER_PRIOR = 1.0, 15.0
+"""The power of a heavy tail before any is seen, and how many exceedances that counts."""
+_HEAVY_SERIES, _LIGHT_SERIES = 0.2, 20.0
+"""Imagined series of either tail, before any is seen."""
+_WIDE, _WIDER = 2.0, 1.5
+"""The mean excess of series with a heavy tail before any is seen, and how much wider it is than that of others."""
+_NARROWEST, _LIGHT_UP_TO = 0.8, 1.3
+_LIKELY = 0.5
+_WEIGHINGS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Heavy:
+    """The heavy tail: how much it is believed of each series, its rate beyond `FAR` in each, and its power."""
+
+    belief: Floats
+    rate: Floats
+    power: Floats
 
 
 class TailCalibration:
@@ -54,51 +82,85 @@ class TailCalibration:
     ----------
     memory
         How many periods of a series are remembered.
+    a_day
+        Periods in a day.
     """
 
-    def __init__(self, memory: float = 400.0) -> None:
+    def __init__(self, memory: float = 400.0, a_day: int = 1) -> None:
         self.memory = memory
-        self.series: Floats = np.zeros((4, 0))
+        self.incidents = 1 / (INCIDENT_EVERY * a_day)
+        self.series: Floats = np.zeros((6, 0))
+        self._heavy: Heavy | None = None
 
     def add(self, rows: int) -> None:
         """Append series of which nothing is known."""
-        self.series = np.hstack([self.series, np.zeros((4, rows))])
+        self.series = np.hstack([self.series, np.zeros((6, rows))])
+        self._heavy = None
 
     def organisation(self) -> tuple[float, float, float]:
         """Return how often −ln p is beyond `START`, the mean of its excess, and how much that counts in each series.
 
-        Medians over the series. The more alike their tails are, beyond what chance makes of few exceedances, the more
-        the common figure counts.
+        Medians over the series, of the light tail. The more alike their tails are, beyond what chance makes of few
+        exceedances, the more the common figure counts.
         """
-        count, beyond, excess, _ = self.series
+        count, beyond, excess = self.series[:3]
         share = float(np.exp(-START))
-        informed = count * share >= _ENOUGH
+        informed = (count * share >= _ENOUGH) & (self.heavy().belief < _LIKELY)
         if not informed.any():
             return share, 1.0, _WEAKEST
         weight = 1 / (1 + _ENOUGH / informed.sum())
         seen = float(np.median(beyond[informed] / count[informed]))
         own = excess[informed] / np.maximum(beyond[informed], 1.0)
         middle = float(np.median(own))
-        tail = float(_uncapped(np.array(middle)))
+        tail = float(_uncut(np.array(middle)))
         spread = (_TO_DEVIATION * float(np.median(np.abs(own - middle)))) ** 2
-        by_chance = _CAPPED_VARIANCE * tail**2 * float(np.mean(1 / np.maximum(beyond[informed], 1.0)))
+        by_chance = _CUT_VARIANCE * tail**2 * float(np.mean(1 / np.maximum(beyond[informed], 1.0)))
         counts = tail**2 / max(spread - by_chance, tail**2 / _STRONGEST)
         prior = _WEAKEST + weight * (min(max(counts, _WEAKEST), _STRONGEST) - _WEAKEST)
         return share + weight * (seen - share), 1 + weight * (tail - 1), prior
 
+    def heavy(self) -> Heavy:
+        """Return what is known of heavy tails: which series have one, by a mixture of two kinds of series.
+
+        The kinds differ in how often they are beyond `FAR`, and in the mean of the excesses below it.
+        """
+        if self._heavy is not None:
+            return self._heavy
+        count, beyond, excess, _, far, logs = self.series
+        least = _OFTEN * self.incidents
+        rate, common, light, wide = 2 * least, 0.5, 1.0, _WIDE
+        for _ in range(_WEIGHINGS):
+            evidence = far * np.log(rate / self.incidents) - count * (rate - self.incidents)
+            evidence += beyond * np.log(_below(light) / _below(wide)) + excess * (1 / light - 1 / wide)
+            belief = 1 / (1 + np.exp(np.clip(-evidence - np.log(common / (1 - common)), -600, 600)))
+            common = (belief.sum() + _HEAVY_SERIES) / (len(count) + _HEAVY_SERIES + _LIGHT_SERIES)
+            rate = max(float(((belief * far).sum() + 1) / ((belief * count).sum() + 1 / (2 * least))), least)
+            light = min(max(_pooled(1 - belief, beyond, excess, 1.0), _NARROWEST), _LIGHT_UP_TO)
+            wide = max(_pooled(belief, beyond, excess, _WIDE), _WIDER * light)
+        power = ((belief * far).sum() + _POWER_PRIOR) / ((belief * logs).sum() + _POWER_PRIOR / _POWER)
+        own_rate = (far + _POWER_PRIOR) / (count + _POWER_PRIOR / rate)
+        own_power = (far + _POWER_PRIOR) / (logs + _POWER_PRIOR / power)
+        self._heavy = Heavy(belief, own_rate, own_power)
+        return self._heavy
+
     def log_p(self, nominal: Floats) -> Floats:
         """Return −ln p for nominal values of it, one for each series."""
         share, tail, prior = self.organisation()
-        count, beyond, excess, _ = self.series
+        count, beyond, excess = self.series[:3]
         own_share = (beyond + _SHARE_PRIOR * share) / (count + _SHARE_PRIOR)
-        own_tail = _uncapped((excess + prior * tail * -np.expm1(-CAP / tail)) / (beyond + prior))
+        own_tail = _uncut((excess + prior * _cut(np.array(tail))) / (beyond + prior))
         rare = -np.log(own_share)
         # the mean excess is itself only known from so many: the predictive tail is Pareto's, not the exponential's
         known = beyond + prior
-        excesses = np.maximum(nominal - START, 0.0) / np.maximum(own_tail, 0.8)
-        calibrated: Floats = np.where(
-            nominal <= START, nominal * rare / START, rare + known * np.log1p(excesses / known)
-        )
+        above = np.maximum(nominal - START, 0.0)
+        light = rare + known * np.log1p(above / np.maximum(own_tail, 0.8) / known)
+        heavy = self.heavy()
+        at_far = np.maximum(-np.log(heavy.rate), rare)
+        wild = rare + np.minimum(above / (FAR - START), 1.0) * (at_far - rare)
+        wild += heavy.power * np.log(np.maximum(nominal / FAR, 1.0))
+        with np.errstate(divide="ignore"):
+            both = -np.logaddexp(np.log1p(-heavy.belief) - light, np.log(heavy.belief) - wild)
+        calibrated: Floats = np.where(nominal <= START, nominal * rare / START, both)
         return calibrated
 
     def learn(self, nominal: Floats, known: Bools) -> None:
@@ -106,11 +168,18 @@ class TailCalibration:
         self.series[3] -= known
         beyond = known & (nominal > START)
         counts = beyond & (self.series[3] <= 0)
+        far = counts & (nominal > FAR)
+        near = counts & ~far
         self.series[3] = np.where(beyond, APART, np.maximum(self.series[3], 0))
         self.series[0] += known
-        self.series[1] += counts
-        self.series[2] += np.where(counts, np.minimum(nominal - START, CAP), 0.0)
-        self.series[:3] *= np.minimum(1.0, self.memory / np.maximum(self.series[0], 1.0))
+        self.series[1] += near
+        self.series[2] += np.where(near, nominal - START, 0.0)
+        self.series[4] += far
+        self.series[5] += np.where(far, np.log(np.maximum(nominal, FAR) / FAR), 0.0)
+        kept = np.minimum(1.0, self.memory / np.maximum(self.series[0], 1.0))
+        self.series[:3] *= kept
+        self.series[4:] *= kept
+        self._heavy = None
 
     def plain(self) -> dict[str, Any]:
         """Return the state as plain data."""
@@ -118,14 +187,34 @@ class TailCalibration:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take over what `plain` returned."""
-        self.series = np.array(state["series"]).reshape(4, -1)
+        self.series = np.array(state["series"]).reshape(6, -1)
+        self._heavy = None
 
 
-def _uncapped(mean: Floats) -> Floats:
-    """Return the mean of exponential variables whose mean is `mean` when each is held to at most `CAP`."""
+def _below(mean: float) -> float:
+    """Return the integral of exp(−x ÷ mean) from 0 to `FAR` − `START`."""
+    return mean * float(-np.expm1(-(FAR - START) / mean))
+
+
+def _pooled(weight: Floats, beyond: Floats, excess: Floats, prior: float) -> float:
+    """Return the mean excess of a kind of series, each with its weight."""
+    mean = (weight @ excess + _ENOUGH * _cut(np.array(prior))) / (weight @ beyond + _ENOUGH)
+    return float(_uncut(mean))
+
+
+def _cut(mean: Floats) -> Floats:
+    """Return the mean of those exponential variables of mean `mean` that lie below `FAR` − `START`."""
+    width = FAR - START
+    below: Floats = mean - width / np.expm1(width / mean)
+    return below
+
+
+def _uncut(mean: Floats) -> Floats:
+    """Return the mean of exponential variables, when those of them that lie below `FAR` − `START` have mean `mean`."""
+    width = FAR - START
     found = mean
     for _ in range(_SOLVING):
-        found = np.clip(mean / -np.expm1(-CAP / np.maximum(found, 0.1)), 0.1, _HEAVIEST)
+        found = np.clip(mean + width / np.expm1(width / np.maximum(found, 0.1)), 0.1, _HEAVIEST)
     return found
 
 

@@ -20,7 +20,7 @@ DAILY_WINDOWS = (1, 2, 7, 28)
 HOURLY_WINDOWS = (1, 2, 24, 72)
 """Periods of the windows."""
 UP = (0.58, 0.10, 0.07, 0.05)
-DOWN = (0.12, 0.03, 0.03, 0.02)
+DOWN = (0.12, 0.03, 0.02, 0.005)
 """Each window's share of the false alerts."""
 BAND = 3.0
 """Standard deviations of the band that is told."""
@@ -46,6 +46,8 @@ class Scores:
         In currency units; the band is `BAND` standard deviations wide on each side.
     z
         Standardised residual of the period.
+    steady
+        The same, bounded, from what was expected by models that a creep has not won over: longer windows add it up.
     log_p
         −ln of the calibrated p-value, of the most surprising window.
     window
@@ -60,6 +62,7 @@ class Scores:
     lower: Floats
     upper: Floats
     z: Floats
+    steady: Floats
     log_p: Floats
     window: Ints
     nominal: Floats
@@ -94,7 +97,7 @@ class CostSeries:
         self.false_alerts_a_week = false_alerts_a_week
         self.tested = tested
         self.levels = LevelBank(calendar)
-        self.tails = TailCalibration(memory=400.0 * (10 if calendar.hourly else 1))
+        self.tails = TailCalibration(400.0 * (10 if calendar.hourly else 1), calendar.a_day)
         self.windows = HOURLY_WINDOWS if calendar.hourly else DAILY_WINDOWS
         self.recent: Floats = np.zeros((self.windows[-1], 0))
         self.squares: Floats = np.zeros((len(self.windows), 2, 0))
@@ -137,13 +140,21 @@ class CostSeries:
         expected = self.levels.expect(ahead)
         mean, sd = expected.mean * share, np.sqrt(expected.sd**2 + (spread / np.maximum(share, _TINY)) ** 2)
         known = np.isfinite(values) & (expected.df > 0)
-        z = np.where(known, (np.where(known, values, 0.0) / np.maximum(mean, _TINY) - 1) / sd, 0.0)
-        z = np.clip(z, -_LARGEST, _LARGEST)
-        nominal, window = self._surprise(z, expected)
+        z = _residual(values, mean, sd, known, _LARGEST)
+        steady = _residual(values, expected.steady * share, sd, known, _BOUND)
+        nominal, window = self._surprise(z, steady, expected)
         log_p = np.where(known, self.tails.log_p(nominal), 0.0)
         band = BAND * sd * mean
         return Scores(
-            mean, np.maximum(mean - band, 0.0), mean + band, z, log_p, window, nominal, known & (log_p >= self.needed)
+            mean,
+            np.maximum(mean - band, 0.0),
+            mean + band,
+            z,
+            steady,
+            log_p,
+            window,
+            nominal,
+            known & (log_p >= self.needed),
         )
 
     def learn_many(self, values: Floats, scores: Scores | None = None) -> Bools:
@@ -161,9 +172,9 @@ class CostSeries:
         begins = self._follow(scores, known)
         ordinary = known & ((self.open == 0) | begins) & (scores.z != 0)
         self.tails.learn(scores.nominal, ordinary)
-        self._learn_windows(scores.z, ordinary)
+        self._learn_windows(scores.z, scores.steady, ordinary)
         self.recent[:-1] = self.recent[1:]
-        self.recent[-1] = np.clip(scores.z, -_BOUND, _BOUND)
+        self.recent[-1] = scores.steady
         calm = (self.open == 0) & (self.quiet > 0)
         self.recent[:, calm] = 0.0
         taken = self.levels.learn_many(values, self.open)
@@ -172,18 +183,18 @@ class CostSeries:
         self.recent[:, taken] = 0.0
         return begins & ~taken
 
-    def _sums(self, z: Floats) -> Floats:
+    def _sums(self, z: Floats, steady: Floats) -> Floats:
         sums = [z]
         for length in self.windows[1:]:
             before = self.recent[len(self.recent) - length + 1 :].sum(axis=0)
-            sums.append((before + np.clip(z, -_BOUND, _BOUND)) / np.sqrt(length))
+            sums.append((before + steady) / np.sqrt(length))
         return np.array(sums)
 
-    def _surprise(self, z: Floats, expected: Expectation) -> tuple[Floats, Ints]:
+    def _surprise(self, z: Floats, steady: Floats, expected: Expectation) -> tuple[Floats, Ints]:
         count, squares = self.squares[:, 0], self.squares[:, 1]
         pooled = (squares.sum(axis=1) + _SCALE_PRIOR) / (count.sum(axis=1) + _SCALE_PRIOR)
         scale = np.sqrt((squares + _SCALE_PRIOR * pooled[:, None]) / (count + _SCALE_PRIOR))
-        sums = self._sums(z) / np.maximum(scale, 0.5)
+        sums = self._sums(z, steady) / np.maximum(scale, 0.5)
         best, window = np.full(len(z), -np.inf), np.zeros(len(z), dtype=np.int64)
         for k, length in enumerate(self.windows):
             up = sums[k] > 0
@@ -192,8 +203,8 @@ class CostSeries:
             best = np.maximum(best, found)
         return best, window
 
-    def _learn_windows(self, z: Floats, known: Bools) -> None:
-        sums = self._sums(z)
+    def _learn_windows(self, z: Floats, steady: Floats, known: Bools) -> None:
+        sums = self._sums(z, steady)
         self.squares[:, 0] += known
         self.squares[:, 1] += np.minimum(sums**2, _BOUNDED_SQUARE) / _MEAN_OF_BOUNDED * known
         self.squares *= np.minimum(1.0, self.tails.memory / np.maximum(self.squares[:, :1], 1.0))
@@ -231,6 +242,12 @@ class CostSeries:
         self.squares = np.array(state["squares"]).reshape(len(self.windows), 2, rows)
         self.open = np.array(state["open"], dtype=np.int64)
         self.quiet = np.array(state["quiet"], dtype=np.int64)
+
+
+def _residual(values: Floats, mean: Floats, sd: Floats, known: Bools, most: float) -> Floats:
+    """Return how many standard deviations values lie from a mean, up to `most`; 0 where they are not known."""
+    relative = np.where(known, values, 0.0) / np.maximum(mean, _TINY) - 1
+    return np.clip(np.where(known, relative / sd, 0.0), -most, most)
 
 
 def _log_tail(z: Floats, df: Floats) -> Floats:

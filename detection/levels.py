@@ -45,6 +45,8 @@ _SEASON_DRIFT = (1e-7, 1e-6, 1e-5)
 """Variance that a day adds to level, slope and each season, as a share of the noise's; one value for each model."""
 _FORGET = 0.99
 """How much of a model's record is left after a day."""
+_BELIEF_DAYS = 90.0
+"""Over how many days a model is believed before it counts in `steady`."""
 _SLOPE_SPREAD = 0.002
 _LEVEL_SPREAD = 3.0
 _NOISE = 0.08
@@ -72,11 +74,14 @@ class Expectation:
         Standard deviation of the forecast as a share of `mean`.
     df
         Degrees of freedom behind `sd`; 0 where nothing was ever seen.
+    steady
+        As `mean`, by the models that were believed over the last months: what creeps does not win it over.
     """
 
     mean: Floats
     sd: Floats
     df: Floats
+    steady: Floats
 
 
 class LevelBank:
@@ -106,6 +111,7 @@ class LevelBank:
         a_day = calendar.a_day
         self._memory = 400.0 * (1 if a_day == 1 else 5)
         self._forget = _FORGET ** (1 / a_day)
+        self._believes = 1 / (_BELIEF_DAYS * a_day)
         season = [np.array(_SEASON_DRIFT)] * calendar.size
         drift = np.array([_LEVEL_DRIFT, np.array(_SLOPE_DRIFT) / a_day**2, *season]) / a_day
         self._drift: Floats = drift[:, :, None]
@@ -120,6 +126,7 @@ class LevelBank:
         self.squares: Floats = np.zeros((models, rows))
         self.seen: Floats = np.zeros((models, rows))
         self.record: Floats = np.zeros((models, rows))
+        self.belief: Floats = np.full((models, rows), 1 / models)
         self.count: Ints = np.zeros(rows, dtype=np.int64)
         self.run: Ints = np.zeros(rows, dtype=np.int64)
         self.run_sum: Floats = np.zeros(rows)
@@ -155,7 +162,8 @@ class LevelBank:
         with np.errstate(divide="ignore", over="ignore"):
             sd = np.sqrt(variance + self.floor**2 + (self.smallest / mean) ** 2)
         seen = (share * self.seen).sum(axis=0)
-        return Expectation(mean, sd, np.where(self.count > 0, seen + _NOISE_WEIGHT, 0.0))
+        steady = np.exp((self.belief * logs).sum(axis=0))
+        return Expectation(mean, sd, np.where(self.count > 0, seen + _NOISE_WEIGHT, 0.0), steady)
 
     def advance(self, period: int) -> None:
         """Go to a later period; those between were not seen. Earlier ones are refused.
@@ -258,6 +266,7 @@ class LevelBank:
         self.record *= np.where(known, self._forget, 1.0)
         self.record -= 0.5 * (square + np.log(variance) * known)
         self.record -= self.record.max(axis=0)
+        self.belief += np.where(known, self._believes, 0.0) * (self.shares() - self.belief)
         # what lies outside says nothing about the noise, unless it goes on and on
         ordinary = (np.abs(z) < OUTSIDE) | (self.unsettled > self.confirm)
         informed = noise / variance * (known & ordinary)
@@ -314,6 +323,7 @@ class LevelBank:
             "squares": self.squares.tolist(),
             "seen": self.seen.tolist(),
             "record": self.record.tolist(),
+            "belief": self.belief.tolist(),
             "count": self.count.tolist(),
             "run": self.run.tolist(),
             "run_sum": self.run_sum.tolist(),
@@ -338,7 +348,7 @@ class LevelBank:
         triangle = np.array(state["covariance"])
         self.covariance[above, across, :, :rows] = triangle
         self.covariance[across, above, :, :rows] = triangle
-        for name in ("squares", "seen", "record"):
+        for name in ("squares", "seen", "record", "belief"):
             getattr(self, name)[:, :rows] = state[name]
         for name in ("count", "run", "run_sum", "shifted", "shift_age", "unsettled"):
             getattr(self, name)[:rows] = state[name]

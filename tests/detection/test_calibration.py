@@ -47,6 +47,45 @@ def test_a_wild_series_is_told_from_its_calm_neighbours():
     assert calibrated[0] < np.median(calibrated) - 2
 
 
+def heavy(rng, size):
+    """What −ln p looks like when noise falls off as a power: a thirtieth lies beyond 8, a three-hundredth beyond 80."""
+    nominal = rng.exponential(size=size)
+    return np.where(rng.uniform(size=size) < 1 / 30, 8 / np.maximum(rng.uniform(size=size), 1e-3), nominal)
+
+
+def test_in_an_organisation_of_heavy_tails_what_is_ordinary_does_not_pass():
+    rng = np.random.default_rng(1)
+    tails = learnt(heavy(rng, (300, 200)))
+
+    passes = tails.log_p(np.full(200, 60.0)) > needed_log_p(0.2, 200, 1)
+
+    assert passes.mean() < 0.02
+
+
+def test_light_series_keep_their_power_beside_heavy_ones():
+    rng = np.random.default_rng(1)
+    nominal = rng.exponential(size=(400, 200))
+    nominal[:, :60] = heavy(rng, (400, 60))
+
+    belief = learnt(nominal).heavy().belief
+    calibrated = learnt(nominal).log_p(np.full(200, 20.0))
+
+    assert belief[:60].mean() > 0.8
+    assert belief[60:].mean() < 0.05
+    assert np.median(calibrated[60:]) > 10
+    assert np.median(calibrated[:60]) < 6
+
+
+def test_incidents_twice_a_year_are_no_heavy_tail():
+    nominal = np.random.default_rng(1).exponential(size=(400, 200))
+    nominal[[50, 230], :100] = 60.0
+
+    tails = learnt(nominal)
+
+    assert tails.heavy().belief.max() < 0.1
+    assert np.median(tails.log_p(np.full(200, 12.0))) == pytest.approx(12, rel=0.1)
+
+
 def test_the_setting_is_a_number_of_alerts_a_week():
     rng = np.random.default_rng(1)
     weeks, series = 60, 500

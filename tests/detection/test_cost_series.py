@@ -77,6 +77,16 @@ def test_a_small_step_is_found_by_a_longer_window():
     assert abs(scores[alerts[0][0]].window[3]) > 1
 
 
+def test_a_creep_is_found_though_the_level_follows_it():
+    values = ordinary(228)
+    values[200:, 3] *= 1 + 0.25 * np.arange(1, 29) / 28
+
+    _, scores, alerts = run(values)
+
+    assert {column for _, column in alerts} == {3}
+    assert scores[alerts[0][0]].window[3] in {7, 28}
+
+
 def test_usage_that_vanishes_alerts_downwards():
     values = ordinary()
     values[120:, 3] = 0
