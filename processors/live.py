@@ -18,6 +18,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -25,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import faust
+from faust.exceptions import ConsumerNotStarted
 from faust.types import TP
 from mode.utils.queues import FlowControlEvent
 
@@ -147,6 +149,14 @@ class LiveStep:
     def under_way(self) -> int:
         """Events that were processed and are not yet settled."""
         return self._queue.qsize()
+
+    @property
+    def partitions(self) -> set[int]:
+        """The partitions of its input that this worker was given."""
+        inputs = {self._names.name(topic) for topic in self.step.inputs}
+        with suppress(ConsumerNotStarted):
+            return {one.partition for one in self.app.consumer.assignment() if one.topic in inputs}
+        return set()
 
     @property
     def counts(self) -> Counter[str]:

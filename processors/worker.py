@@ -14,9 +14,11 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from processors.backlog import Backlog
 from processors.live import Faults, LiveStep, no_faults
 from processors.pipeline import changelogs, steps
 from schemas.registry import schema_source
@@ -34,18 +36,21 @@ FATAL = 70
 
 
 class _StepMetrics(Collector):
-    def __init__(self, live: list[LiveStep]) -> None:
+    def __init__(self, live: list[LiveStep], backlogs: list[Backlog]) -> None:
         self._live = live
+        self._backlogs = backlogs
 
-    def collect(self) -> Iterator[CounterMetricFamily]:
+    def collect(self) -> Iterator[Metric]:
         events = CounterMetricFamily("spendstream_step_events", "Events processed by a step.", labels=["step"])
         counted = CounterMetricFamily("spendstream_step_counts", "What a step counts.", labels=["step", "what"])
         for step in self._live:
             events.add_metric([step.step.name], step.events)
             for what, number in sorted(step.counts.items()):
                 counted.add_metric([step.step.name, what], number)
-        yield events
-        yield counted
+        waiting = GaugeMetricFamily("spendstream_step_backlog", "Events that wait in a step's input.", labels=["step"])
+        for step, backlog in zip(self._live, self._backlogs, strict=True):
+            waiting.add_metric([step.step.name], backlog.events)
+        yield from (events, counted, waiting)
 
 
 def _fatal(error: BaseException) -> None:
@@ -86,10 +91,12 @@ async def _work(settings: Settings, live_run: LiveRun, faults: Faults) -> bool:
     live = [LiveStep(settings, known[name], schemas, _fatal, faults) for name in settings.processing.steps or known]
     run = settings.processing.run
     progress = Progress("process", lambda: {"run": run, **{step.step.name: step.events for step in live}})
-    registry = CollectorRegistry()
-    registry.register(_StepMetrics(live))
     guard = StallGuard(progress, settings.health.stalled_seconds)
-    async with _health_page(settings, progress, registry):
+    async with contextlib.AsyncExitStack() as open_until_the_end:
+        backlogs = [open_until_the_end.enter_context(Backlog(settings, step.step)) for step in live]
+        registry = CollectorRegistry()
+        registry.register(_StepMetrics(live, backlogs))
+        await open_until_the_end.enter_async_context(_health_page(settings, progress, registry))
         guard.start()
         progress.busy(True)  # a start that hangs is a stall
         running: list[LiveStep] = []
@@ -98,7 +105,9 @@ async def _work(settings: Settings, live_run: LiveRun, faults: Faults) -> bool:
                 running.append(step)
                 await _started(step, stop)
             log.info("processing %s of run %s", ", ".join(step.step.name for step in live), run)
-            return await _watch(live, progress, stop, lambda: live_run.now() in {None, run})
+            looking = asyncio.ensure_future(_look(live, backlogs, progress, settings.health.stalled_seconds / 8))
+            open_until_the_end.callback(looking.cancel)
+            return await _watch(live, backlogs, progress, stop, lambda: live_run.now() in {None, run})
         except Exception as error:
             # At once: Faust's threads and tasks, left half-way, would keep it alive for ever.
             _fatal(error)
@@ -140,7 +149,19 @@ async def _started(step: LiveStep, stop: asyncio.Event) -> None:
     await starting
 
 
-async def _watch(live: list[LiveStep], progress: Progress, stop: asyncio.Event, is_live: Callable[[], bool]) -> bool:
+async def _look(live: list[LiveStep], backlogs: list[Backlog], progress: Progress, every: float) -> None:
+    """Ask Kafka now and then what waits; committed offsets are progress, also those of another worker."""
+    while True:
+        for step, backlog in zip(live, backlogs, strict=True):
+            await asyncio.to_thread(backlog.look, step.partitions)
+            if backlog.moved:
+                progress.moved()
+        await asyncio.sleep(every)
+
+
+async def _watch(
+    live: list[LiveStep], backlogs: list[Backlog], progress: Progress, stop: asyncio.Event, is_live: Callable[[], bool]
+) -> bool:
     """Keep the health page's view of progress, until told to stop or another run is live; return whether one is."""
     done = -1
     while not stop.is_set():
@@ -149,7 +170,7 @@ async def _watch(live: list[LiveStep], progress: Progress, stop: asyncio.Event, 
         if not is_live():
             log.info("another run was promoted: going over to it")
             return True
-        progress.busy(any(step.under_way for step in live))
+        progress.busy(any(step.under_way for step in live) or any(backlog.events for backlog in backlogs))
         if (now_done := sum(step.events for step in live)) != done:
             done = now_done
             progress.moved()

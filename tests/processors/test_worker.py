@@ -13,6 +13,8 @@ from processors.worker import FATAL, run
 from spendstream.health import STALLED
 from spendstream.settings import ConfigurationError, Settings
 from tests.kafka_backends import Backend
+from tests.processors.histories import statement
+from tests.processors.workers import publish
 
 
 def test_a_health_port_in_use_is_told_before_anything_starts(embedded_kafka: Backend, tmp_path, monkeypatch):
@@ -67,6 +69,16 @@ def test_a_start_that_hangs_ends_and_tells_what_each_thread_does(embedded_kafka:
     assert process.returncode == STALLED
     assert "no progress while there is work" in told
     assert "in run_forever" in told
+
+
+def test_input_that_waits_while_no_offset_moves_ends_the_process(embedded_kafka: Backend, tmp_path):
+    health = {"process": 0, "stalled_seconds": 0.5}
+    settings = embedded_kafka.settings(processing={"state_folder": tmp_path}, health=health)
+    publish(settings, [statement("EC2", 1, [("us-east-1", "BoxUsage", 5)])])
+    with starting(settings, "pass  # as a consumer that has fallen silent") as process:
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == STALLED
+    assert "no progress while there is work" in told
 
 
 def test_a_start_that_fails_ends_the_process(embedded_kafka: Backend, tmp_path):

@@ -1,0 +1,85 @@
+"""How far a step is behind in its input, asked of Kafka itself.
+
+Faust knows what it was given; it does not know when its consumer has fallen silent. So the worker looks from outside:
+what stands in the input's partitions beyond the offsets that the step's group has committed. Input that waits while no
+offset moves is a stall.
+"""
+
+from collections.abc import Collection
+from types import TracebackType
+from typing import Self
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from processors.live_names import app_id
+from processors.step import Step
+from spendstream.admin import kafka_client
+from spendstream.settings import Settings
+
+_TIMEOUT_SECONDS = 5.0
+
+
+class Backlog:
+    """What waits in the input of one step.
+
+    Parameters
+    ----------
+    settings, step
+        Whose consumer group, and which topics.
+
+    Attributes
+    ----------
+    events
+        How many events waited at the last look.
+    moved
+        Whether offsets were committed between the last two looks.
+    """
+
+    def __init__(self, settings: Settings, step: Step) -> None:
+        names = settings.kafka.topics
+        self._input = [
+            TopicPartition(names.name(topic), partition)
+            for topic in step.inputs
+            for partition in range(names.partitions(topic))
+        ]
+        # It joins no group: it only asks what the group has committed.
+        self._consumer = Consumer(
+            {**kafka_client(settings), "group.id": app_id(settings, step), "enable.auto.commit": False, "log_level": 0}
+        )
+        self._committed: dict[tuple[str, int], int] = {}
+        self.events = 0
+        self.moved = False
+
+    def look(self, mine: Collection[int]) -> None:
+        """Ask Kafka; while it does not answer, all stays as it was.
+
+        Parameters
+        ----------
+        mine
+            The partitions that this worker was given; what waits in the others is theirs who have them. A worker that
+            has none looks at all: nobody may have them.
+        """
+        asked = [one for one in self._input if not mine or one.partition in mine]
+        try:
+            committed = self._consumer.committed(asked, timeout=_TIMEOUT_SECONDS)
+            waiting = 0
+            for one in committed:
+                first, end = self._consumer.get_watermark_offsets(one, timeout=_TIMEOUT_SECONDS)
+                # A negative offset stands for none.
+                waiting += max(end - max(one.offset, first), 0)
+        except KafkaException:
+            return
+        offsets = {(one.topic, one.partition): one.offset for one in committed}
+        self.moved = any(self._committed.get(where, offset) != offset for where, offset in offsets.items())
+        self._committed |= offsets
+        self.events = waiting
+
+    def __enter__(self) -> Self:
+        """Return it, ready."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close its client."""
+        self._consumer.close()
