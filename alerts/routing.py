@@ -1,0 +1,234 @@
+"""Should this go out now, to this receiver? One pure function, which says why.
+
+The tree gives each incident its ways (`ways_of`); incidents that take the same way and agree in the labels that it
+groups by are one group. `decide` looks at one group of one way, at what was told of it before, and at the time, and
+says for the group whether a message goes out, about which incidents, and why or why not.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from alerts.routes import Receiver, Route, Routing, all_hold, labels_of
+from alerts.rules import SEVERITIES
+from schemas.events import Incident, Notification
+
+_WAIT, _INTERVAL, _REPEAT = timedelta(seconds=30), timedelta(minutes=5), timedelta(hours=4)
+#: States that are told as they last; the end is told once.
+TOLD = frozenset({"firing"})
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """Where a route of the tree leads, with what it takes from the routes above it."""
+
+    receiver: str
+    group_by: tuple[str, ...]
+    group_wait: timedelta
+    group_interval: timedelta
+    repeat_interval: timedelta
+    escalate_after: timedelta | None = None
+    escalate_to: str | None = None
+
+    def group_of(self, labels: Mapping[str, str]) -> str:
+        """Return the group of an incident with these labels."""
+        return ",".join(f"{name}={labels.get(name, '')}" for name in self.group_by)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What goes out about one incident, and why."""
+
+    incident: Incident
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is to be done about one group now.
+
+    Attributes
+    ----------
+    told
+        What goes out, now and in one message; empty: nothing does.
+    held
+        Why each other incident does not, by its id.
+    again_at
+        When to ask again, though nothing new should come; None: only something new can change the answer.
+    """
+
+    told: tuple[Told, ...]
+    held: Mapping[str, str]
+    again_at: datetime | None
+
+
+def ways_of(routing: Routing, incident: Incident) -> list[Way]:
+    """Return the ways of an incident: the deepest route that matches, and more where routes say `continue`."""
+    top = Way(routing.route.receiver or "", (), _WAIT, _INTERVAL, _REPEAT)
+    return list(dict.fromkeys(_descend(routing.route, top, labels_of(incident))))
+
+
+def _descend(route: Route, above: Way, labels: Mapping[str, str]) -> list[Way]:
+    way = Way(
+        route.receiver or above.receiver,
+        above.group_by if route.group_by is None else route.group_by,
+        above.group_wait if route.group_wait is None else route.group_wait,
+        above.group_interval if route.group_interval is None else route.group_interval,
+        above.repeat_interval if route.repeat_interval is None else route.repeat_interval,
+        route.escalate_after or above.escalate_after,
+        route.escalate_to or above.escalate_to,
+    )
+    found: list[Way] = []
+    for child in route.routes:
+        if all_hold(child.match, labels):
+            found += _descend(child, way, labels)
+            if not child.go_on:
+                break
+    return found or [way]
+
+
+def silenced(routing: Routing, incident: Incident, now: datetime) -> str | None:
+    """Return why an incident is silenced at `now`; None: it is not."""
+    labels = labels_of(incident)
+    for silence in routing.silences:
+        if now < silence.ends and all_hold(silence.match, labels):
+            return f"silenced until {silence.ends:%Y-%m-%d %H:%M} UTC{silence.ends:%z}: {silence.comment}".replace(
+                "UTC+0000", "UTC"
+            )
+    return None
+
+
+def inhibited(routing: Routing, incident: Incident, others: Iterable[Incident]) -> str | None:
+    """Return which other incident that fires inhibits this one; None: none does. Nothing inhibits itself."""
+    labels = labels_of(incident)
+    targets = [one for one in routing.inhibit if all_hold(one.target, labels)]
+    if not targets:
+        return None
+    for other in others:
+        if other.id == incident.id or other.state not in {"firing", "acknowledged"}:
+            continue
+        its = labels_of(other)
+        for one in targets:
+            # As in Alertmanager: what is source and target at once is not inhibited by its like.
+            if all_hold(one.source, labels) and all_hold(one.target, its):
+                continue
+            if all_hold(one.source, its) and all(labels.get(name, "") == its.get(name, "") for name in one.equal):
+                return f"inhibited by incident {other.id}"
+    return None
+
+
+def decide(
+    routing: Routing,
+    way: Way,
+    receiver: Receiver,
+    group: Sequence[Incident],
+    others: Sequence[Incident],
+    log: Mapping[str, Notification],
+    now: datetime,
+) -> Decision:
+    """Tell what goes out now about a group of incidents, to one receiver.
+
+    Parameters
+    ----------
+    way
+        The way that all incidents of the group take.
+    receiver
+        Who would be told: that of the way, or the one it escalates to.
+    group
+        The newest version of every incident of the group, resolved ones too.
+    others
+        All incidents, for inhibition.
+    log
+        What this receiver was told last, by incident id.
+    now
+        The time.
+    """
+    escalation = receiver.name != way.receiver
+    due: list[Told] = []
+    held: dict[str, str] = {}
+    times: list[datetime] = []
+    for incident in group:
+        reason, at = (_escalates if escalation else _due)(way, receiver, incident, log.get(incident.id), now)
+        if reason is None:
+            held[incident.id] = "nothing new"
+            if at is not None:
+                times.append(at)
+                held[incident.id] = f"not before {at:%Y-%m-%d %H:%M:%S} UTC"
+            continue
+        hushed = _hushed(routing, receiver, incident, others, log.get(incident.id), now)
+        if hushed is None:
+            due.append(Told(incident, reason))
+        else:
+            held[incident.id] = hushed
+            times.append(now + timedelta(minutes=1))
+    waits = None if escalation else _waits_until(way, group, due, log, now)
+    if due and waits is not None and now < waits:
+        held |= {told.incident.id: f"its group waits until {waits:%Y-%m-%d %H:%M:%S} UTC" for told in due}
+        return Decision((), held, min([*times, waits]))
+    return Decision(tuple(due), held, min(times, default=None))
+
+
+def _due(
+    way: Way, receiver: Receiver, incident: Incident, last: Notification | None, now: datetime
+) -> tuple[str | None, datetime | None]:
+    """Return why an incident is to be told, or None and when that may change."""
+    if incident.state == "resolved":
+        if last is None or last.state == "resolved" or not receiver.send_resolved:
+            return None, None
+        return "resolved", None
+    if incident.state not in TOLD:
+        return None, None
+    if last is None:
+        return "new", None
+    if last.state == "resolved":
+        return "fires again", None
+    if SEVERITIES.index(incident.severity) > SEVERITIES.index(last.severity):
+        return f"worse: {last.severity} became {incident.severity}", None
+    again = last.sent_at + way.repeat_interval
+    return ("repeated: nobody has acknowledged it", None) if now >= again else (None, again)
+
+
+def _escalates(
+    way: Way, receiver: Receiver, incident: Incident, last: Notification | None, now: datetime
+) -> tuple[str | None, datetime | None]:
+    if way.escalate_after is None:
+        return None, None
+    if incident.state == "resolved" or last is not None:
+        # Whoever was told of it is told of its end, and of its getting worse; nobody else.
+        return (None, None) if last is None else _due(way, receiver, incident, last, now)
+    at = incident.opened_at + way.escalate_after
+    if incident.state != "firing":
+        return None, None
+    return ("escalated: nobody has acknowledged it", None) if now >= at else (None, at)
+
+
+def _hushed(
+    routing: Routing,
+    receiver: Receiver,
+    incident: Incident,
+    others: Sequence[Incident],
+    last: Notification | None,
+    now: datetime,
+) -> str | None:
+    if incident.state == "resolved" and last is not None:
+        return _quiet(receiver, incident, now)
+    return silenced(routing, incident, now) or inhibited(routing, incident, others) or _quiet(receiver, incident, now)
+
+
+def _quiet(receiver: Receiver, incident: Incident, now: datetime) -> str | None:
+    quiet = receiver.quiet
+    if quiet is None or incident.severity in quiet.passes or not quiet.holds(now):
+        return None
+    return f"quiet hours until {quiet.end:%H:%M} {quiet.zone}"
+
+
+def _waits_until(
+    way: Way, group: Sequence[Incident], due: Sequence[Told], log: Mapping[str, Notification], now: datetime
+) -> datetime | None:
+    """Return until when a group waits: for more to come when it is new, else for its interval."""
+    told = [log[incident.id].sent_at for incident in group if incident.id in log]
+    newest = max(told, default=None)
+    alive = any(log[incident.id].state != "resolved" for incident in group if incident.id in log)
+    if newest is not None and (alive or now < newest + way.group_interval):
+        return newest + way.group_interval
+    return min((one.incident.opened_at for one in due), default=now) + way.group_wait
