@@ -336,7 +336,7 @@ def test_quiet_hours_are_those_of_a_wall_clock(minute, start, end, days):
             "'soon' is no length of time",
         ),
         (
-            "receivers: [{name: a, channel: webhook, url: http://x, quiet: {zone: Nowhere, start: '20:00', end: '07:00'}}]",
+            "receivers: [{name: a, channel: slack, url: u, quiet: {zone: Nowhere, start: '20:00', end: '07:00'}}]",
             "'Nowhere' is no time zone",
         ),
         ("receivers: [", "is no YAML"),
