@@ -3,13 +3,16 @@
 Faust knows what it was given; it does not know when its consumer has fallen silent. So the worker looks from outside:
 what stands in the input's partitions beyond the offsets that the step's group has committed. Input that waits while no
 offset moves is a stall.
+
+An offset need not be an event: a transaction ends with a mark of its own, and compaction leaves gaps. So where nothing
+moved it is seen whether there is anything to read.
 """
 
 from collections.abc import Collection
 from types import TracebackType
 from typing import Self
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from processors.live_names import app_id
 from processors.step import Step
@@ -44,7 +47,14 @@ class Backlog:
         ]
         # It joins no group: it only asks what the group has committed.
         self._consumer = Consumer(
-            {**kafka_client(settings), "group.id": app_id(settings, step), "enable.auto.commit": False, "log_level": 0}
+            {
+                **kafka_client(settings),
+                "group.id": app_id(settings, step),
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "auto.offset.reset": "earliest",
+                "log_level": 0,
+            }
         )
         self._committed: dict[tuple[str, int], int] = {}
         self.events = 0
@@ -62,17 +72,35 @@ class Backlog:
         asked = [one for one in self._input if not mine or one.partition in mine]
         try:
             committed = self._consumer.committed(asked, timeout=_TIMEOUT_SECONDS)
-            waiting = 0
-            for one in committed:
-                first, end = self._consumer.get_watermark_offsets(one, timeout=_TIMEOUT_SECONDS)
-                # A negative offset stands for none.
-                waiting += max(end - max(one.offset, first), 0)
+            waiting = {place: count for place in committed if (count := self._beyond(place))}
+            still = [place for place in waiting if self._committed.get((place.topic, place.partition)) == place.offset]
+            for place in self._empty(still):
+                del waiting[place]
         except KafkaException:
             return
-        offsets = {(one.topic, one.partition): one.offset for one in committed}
+        offsets = {(place.topic, place.partition): place.offset for place in committed}
         self.moved = any(self._committed.get(where, offset) != offset for where, offset in offsets.items())
         self._committed |= offsets
-        self.events = waiting
+        self.events = sum(waiting.values())
+
+    def _beyond(self, place: TopicPartition) -> int:
+        first, end = self._consumer.get_watermark_offsets(place, timeout=_TIMEOUT_SECONDS)
+        return max(end - max(place.offset, first), 0)  # a negative offset stands for none
+
+    def _empty(self, places: list[TopicPartition]) -> list[TopicPartition]:
+        """Return the places from which on there is nothing to read."""
+        unknown = {(place.topic, place.partition): place for place in places}
+        empty = []
+        self._consumer.assign(places)
+        try:
+            while unknown and (message := self._consumer.poll(_TIMEOUT_SECONDS)) is not None:
+                place = unknown.pop((message.topic() or "", message.partition() or 0), None)
+                error = message.error()
+                if place is not None and error is not None and error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
+                    empty.append(place)
+        finally:
+            self._consumer.unassign()
+        return empty
 
     def __enter__(self) -> Self:
         """Return it, ready."""

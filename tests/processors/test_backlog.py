@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, Producer, TopicPartition
 
 from processors.backlog import Backlog
 from processors.live_names import app_id
@@ -69,6 +69,27 @@ def test_what_the_group_has_not_committed_waits(settings):
         commit(settings, of_each)
         backlog.look({0, 1, 2, 3})
         assert (backlog.events, backlog.moved) == (0, True)
+
+
+@pytest.mark.kafka
+def test_the_mark_that_ends_a_transaction_is_nothing_that_waits(apache_kafka):
+    settings = apache_kafka.settings()
+    name = settings.kafka.topics.name(STATEMENTS)
+    producer = Producer({"bootstrap.servers": settings.kafka.bootstrap, "transactional.id": name})
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    producer.produce(name, b"event", b"k", 0)
+    producer.commit_transaction(30)
+    commit(settings, {0: 1})
+    assert ends(settings)[0] == 2
+    with Backlog(settings, ledger(settings)) as backlog:
+        first_look(backlog, {0})
+        backlog.look({0})
+        assert backlog.events == 0
+        commit(settings, {0: 0})
+        backlog.look({0})
+        backlog.look({0})
+        assert backlog.events == 2
 
 
 def test_what_another_worker_was_given_is_its_own_unless_one_has_nothing(settings):
