@@ -11,6 +11,8 @@ import logging
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
@@ -20,7 +22,9 @@ from prometheus_client.registry import Collector
 
 from processors.backlog import Backlog
 from processors.live import Faults, LiveStep, no_faults
-from processors.pipeline import changelogs, steps
+from processors.live_names import changelog_name
+from processors.pipeline import steps
+from processors.step import Step
 from schemas.registry import schema_source
 from spendstream.admin import ensure_topics
 from spendstream.clock import SystemClock
@@ -58,7 +62,30 @@ def _fatal(error: BaseException) -> None:
     os._exit(FATAL)
 
 
-def run(settings: Settings, faults: Faults = no_faults) -> None:
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a worker does: its steps, for a deployment and run, and what its service is called in `health`."""
+
+    service: Literal["process", "alert"]
+    steps: Callable[[Settings], tuple[Step, ...]]
+
+    def chosen(self, settings: Settings) -> dict[str, Step]:
+        """Return the steps that this worker runs, by name; ConfigurationError when the settings name an unknown one."""
+        known = {step.name: step for step in self.steps(settings)}
+        if self.service != "process" or not settings.processing.steps:
+            return known
+        unknown = set(settings.processing.steps) - set(known)
+        if unknown:
+            raise ConfigurationError(
+                f"processing.steps names {', '.join(sorted(unknown))}; there are {', '.join(known)}"
+            )
+        return {name: known[name] for name in settings.processing.steps}
+
+
+PROCESS = Work("process", steps)
+
+
+def run(settings: Settings, faults: Faults = no_faults, work: Work = PROCESS) -> None:
     """Run the steps of this worker until SIGTERM or SIGINT, always for the run that is live.
 
     Raises
@@ -72,31 +99,29 @@ def run(settings: Settings, faults: Faults = no_faults) -> None:
     # Events are thousands of small lists, none of them in a cycle: looking for cycles at every 700th is for nothing.
     gc.set_threshold(20_000, 20, 20)
     with LiveRun(settings) as live_run:
-        another_is_live = asyncio.run(_work(following(settings), live_run, faults))
+        another_is_live = asyncio.run(_work(following(settings), live_run, faults, work))
     if another_is_live:
         begin_anew()
 
 
-async def _work(settings: Settings, live_run: LiveRun, faults: Faults) -> bool:
+async def _work(settings: Settings, live_run: LiveRun, faults: Faults, work: Work) -> bool:
     """Run the steps of one run until told to stop, or until another run is live; return whether one is."""
-    known = {step.name: step for step in steps(settings)}
-    unknown = set(settings.processing.steps) - set(known)
-    if unknown:
-        raise ConfigurationError(f"processing.steps names {', '.join(sorted(unknown))}; there are {', '.join(known)}")
-    await asyncio.to_thread(ensure_topics, settings, changelogs(settings))
+    chosen = work.chosen(settings)
+    names = tuple(changelog_name(settings, step) for step in work.steps(settings))
+    await asyncio.to_thread(ensure_topics, settings, names)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     schemas = schema_source(settings)
-    live = [LiveStep(settings, known[name], schemas, _fatal, faults) for name in settings.processing.steps or known]
+    live = [LiveStep(settings, step, schemas, _fatal, faults) for step in chosen.values()]
     run = settings.processing.run
-    progress = Progress("process", lambda: {"run": run, **{step.step.name: step.events for step in live}})
+    progress = Progress(work.service, lambda: {"run": run, **{step.step.name: step.events for step in live}})
     guard = StallGuard(progress, settings.health.stalled_seconds)
     async with contextlib.AsyncExitStack() as open_until_the_end:
         backlogs = [open_until_the_end.enter_context(Backlog(settings, step.step)) for step in live]
         registry = CollectorRegistry()
         registry.register(_StepMetrics(live, backlogs))
-        await open_until_the_end.enter_async_context(_health_page(settings, progress, registry))
+        await open_until_the_end.enter_async_context(_health_page(settings, work.service, progress, registry))
         guard.start()
         progress.busy(True)  # a start that hangs is a stall
         running: list[LiveStep] = []
@@ -119,17 +144,20 @@ async def _work(settings: Settings, live_run: LiveRun, faults: Faults) -> bool:
 
 
 @contextlib.asynccontextmanager
-async def _health_page(settings: Settings, progress: Progress, registry: CollectorRegistry) -> AsyncIterator[None]:
+async def _health_page(
+    settings: Settings, service: str, progress: Progress, registry: CollectorRegistry
+) -> AsyncIterator[None]:
     """Serve the health page, from before the steps start: a port in use is told before anything is under way."""
+    port = getattr(settings.health, service)
     runner = web.AppRunner(health_app(progress, settings.health, registry), access_log=None)
     await runner.setup()
     try:
-        await web.TCPSite(runner, settings.health.host, settings.health.process).start()
+        await web.TCPSite(runner, settings.health.host, port).start()
     except OSError as error:
         await runner.cleanup()
         raise ConfigurationError(
-            f"the health page cannot listen on {settings.health.host}:{settings.health.process}: {error.strerror}; "
-            "set health.process to a free port, or to 0 for any"
+            f"the health page cannot listen on {settings.health.host}:{port}: {error.strerror}; "
+            f"set health.{service} to a free port, or to 0 for any"
         ) from error
     try:
         yield

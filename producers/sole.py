@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Literal, Protocol, Self
 
 from confluent_kafka import Consumer, TopicPartition
 
@@ -57,10 +57,12 @@ class SoleProducer:
     ----------
     settings
         The deployment.
+    duty
+        What it is that one process does: `produce`, or `deliver` for the same right over messages to people.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self.group = f"{settings.kafka.prefix}spendstream-produce"
+    def __init__(self, settings: Settings, duty: Literal["produce", "deliver"] = "produce") -> None:
+        self.group = f"{settings.kafka.prefix}spendstream-{duty}"
         session = self._session = settings.processing.session_seconds
         # Kafka counts from the last heartbeat: after so long a silence it has not given the right to another one yet.
         self._longest_silence = session * 0.6
@@ -105,7 +107,7 @@ class SoleProducer:
                 return True
             if not told and time.monotonic() - began > _TELL_SECONDS:
                 told = True
-                log.info("another process publishes for this deployment: waiting to take over from it")
+                log.info("another process has %s: waiting to take over from it", self.group)
         return False
 
     def wait_briefly(self, seconds: float | None = None) -> None:

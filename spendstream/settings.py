@@ -237,6 +237,13 @@ class Sink(Section):
     batch_seconds: float = Field(1.0, gt=0, description="age at which a smaller batch is written")
 
 
+class Alerting(Section):
+    """Rules, incidents, and messages about them."""
+
+    enabled: bool = Field(False, description="`spendstream up` runs the alert service too")
+    routing: Path | None = Field(None, description="file of receivers, routes, silences and owners")
+
+
 class Api(Section):
     """The read API."""
 
@@ -254,6 +261,7 @@ class Health(Section):
     produce: int = Field(8081, ge=0, le=65535, description="producers")
     process: int = Field(8082, ge=0, le=65535, description="processors")
     sink: int = Field(8083, ge=0, le=65535, description="sink")
+    alert: int = Field(8084, ge=0, le=65535, description="rules and incidents")
     stalled_seconds: float = Field(300, gt=0, description="without progress for so long, while there is work, it exits")
 
 
@@ -288,6 +296,7 @@ class Settings(BaseSettings):
     ledger: Ledger = Ledger()
     processing: Processing = Processing()
     sink: Sink = Sink()
+    alerts: Alerting = Alerting()
     api: Api = Api()
     health: Health = Health()
     log: Log = Log()

@@ -52,6 +52,11 @@ PAID_REQUESTS = Topic("requests.paid", "delete", HORIZON_DAYS * DAY_MS, sharded=
 DEAD_LETTERS = Topic("dead.letters", "delete", HORIZON_DAYS * DAY_MS, sharded=False)
 SOURCE_RUNS = Topic("source.runs", "compact", 0, sharded=False)
 RUNS = Topic("config.runs", "compact", 0, sharded=False)
+RULES = Topic("config.rules", "compact", 0)
+ALERTS = Topic("alerts", "delete", HORIZON_DAYS * DAY_MS)
+INCIDENTS = Topic("alert.incidents", "compact", 0)
+TRANSITIONS = Topic("alert.transitions", "delete", HORIZON_DAYS * DAY_MS)
+NOTIFICATIONS = Topic("alert.notifications", "compact", 0, sharded=False)
 
 TOPICS = (
     STATEMENTS,
@@ -65,6 +70,11 @@ TOPICS = (
     DEAD_LETTERS,
     SOURCE_RUNS,
     RUNS,
+    RULES,
+    ALERTS,
+    INCIDENTS,
+    TRANSITIONS,
+    NOTIFICATIONS,
 )
 
 

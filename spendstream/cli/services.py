@@ -25,7 +25,8 @@ def up() -> None:
 def _services(settings: Settings) -> list[str]:
     # A recording is played once, by `spendstream produce` itself: what ends would end all services.
     reads = settings.has_sources and settings.recording.play_from is None
-    return ["process", "sink", "api", *(["produce"] if reads else [])]
+    alerts = ["alert"] if settings.alerts.enabled else []
+    return ["process", "sink", "api", *(["produce"] if reads else []), *alerts]
 
 
 @app.command(rich_help_panel=_PANEL)
@@ -71,3 +72,13 @@ def api() -> None:
     from api.server import run  # noqa: PLC0415 - keeps other commands quick
 
     run(service_settings("api"))
+
+
+@app.command(rich_help_panel=_PANEL)
+@plainly
+def alert() -> None:
+    """Apply rules to totals and anomalies, and keep incidents."""
+    from alerts.pipeline import WORK  # noqa: PLC0415 - keeps other commands quick
+    from processors.worker import run  # noqa: PLC0415
+
+    run(service_settings("alert"), work=WORK)

@@ -1,0 +1,61 @@
+"""What rules would have said of recorded history: the same step as live, over a list of events in memory."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+
+from alerts.rule_files import packed
+from alerts.rule_step import RuleOptions, rule_step
+from alerts.rules import Rule
+from processors.batch import BatchDriver
+from processors.step import Output
+from schemas.codec import Codec
+from schemas.events import Alert, AlertRule, CostAggregate, CostAnomaly, Tick
+from schemas.registry import schema_source
+from spendstream.clock import from_millis
+from spendstream.read_back import read_back_messages
+from spendstream.settings import Settings
+from spendstream.topics import AGGREGATES, ANOMALIES, RULES
+
+#: An event of history with the partition that it stands in.
+Recorded = tuple[int, CostAggregate | CostAnomaly]
+
+
+def history(settings: Settings) -> Iterator[Recorded]:
+    """Yield all announcements and anomalies that Kafka still has.
+
+    Raises
+    ------
+    ConfigurationError
+        When no Kafka answers.
+    """
+    codec = Codec(schema_source(settings))
+    names = settings.kafka.topics
+    for topic in (AGGREGATES, ANOMALIES):
+        for message in read_back_messages(settings, names.name(topic), names.partitions(topic)):
+            event = codec.decode(message.value() or b"")
+            if isinstance(event, CostAggregate | CostAnomaly):
+                yield message.partition() or 0, event
+
+
+def would_say(rules: Sequence[Rule], events: Iterable[Recorded], shards: int, run: str) -> list[Alert]:
+    """Return what rules would have said, in the order of time, had they been applied before it all."""
+    said: list[Alert] = []
+
+    def heard(output: Output) -> None:
+        if isinstance(output.event, Alert):
+            said.append(output.event)
+
+    driver = BatchDriver([rule_step(RuleOptions(shards, run))], heard)
+    for partition in range(shards):
+        for rule in rules:
+            applied = AlertRule(id=rule.id, applied_at=from_millis(0), by="test", definition=packed(rule))
+            driver.feed(RULES, partition, applied)
+    for partition, event in sorted((one for one in events if one[1].run == run), key=lambda one: _at(one[1])):
+        # A source that was silent before this is noticed at the latest now.
+        driver.feed(RULES, 0, Tick(at=_at(event)))
+        driver.feed(AGGREGATES if isinstance(event, CostAggregate) else ANOMALIES, partition, event)
+    return said
+
+
+def _at(event: CostAggregate | CostAnomaly) -> datetime:
+    return event.closed_at if isinstance(event, CostAggregate) else event.scored_at

@@ -1,0 +1,28 @@
+"""The steps of alerting, made for a deployment; the `alert` service runs them."""
+
+from alerts import routes
+from alerts.incident_step import IncidentOptions, incident_step, no_owner
+from alerts.rule_step import RuleOptions, rule_step
+from processors.step import Step
+from processors.worker import Work
+from spendstream.settings import Settings
+
+
+def steps(settings: Settings) -> tuple[Step, ...]:
+    """Return the steps, in the order of the flow, for the run of the settings.
+
+    Raises
+    ------
+    ConfigurationError
+        When the routing file, which says who owns what, cannot be used.
+    """
+    routing = settings.alerts.routing
+    return (
+        rule_step(RuleOptions(settings.kafka.shards, settings.processing.run)),
+        incident_step(
+            IncidentOptions(settings.processing.run, no_owner if routing is None else routes.read(routing).owner_of)
+        ),
+    )
+
+
+WORK = Work("alert", steps)

@@ -1,0 +1,243 @@
+"""The step that applies rules: announcements, anomalies and rules in, alerts out.
+
+Alerts of one currency go to one partition, where they fold into incidents; they are few. Rules come to every partition.
+An announcement in several parts is learnt part by part and judged at its last.
+
+State of a partition (keys):
+
+- `rule/{id}`: the rule as it was applied last;
+- `figures/{series}`: what is known of a series that a rule watches;
+- `memory/{rule}/{subject}`: what a rule said of a series, a source, or an anomaly (by its id);
+- `anomaly/{id}`: the newest version seen;
+- `source/{source}`: last closed reading and newest closed day;
+- `touched`: series of an announcement whose last part is still to come; `version`: the last one judged.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+from typing import Any, get_args
+
+from alerts.edge import fires, judge, withdraw
+from alerts.figures import Figures, learn
+from alerts.findings import SourceFacts, of_anomaly, of_source, of_totals
+from alerts.rule_files import unpacked
+from alerts.rules import AnomalyRule, FeeRule, FreshnessRule, Rule, TotalRule
+from processors.series import parse, partition_of
+from processors.step import Json, Output, State, Step
+from schemas.events import Alert, AlertRule, CostAggregate, CostAnomaly, Event, Tick
+from spendstream.clock import day_number, from_millis, to_millis
+from spendstream.topics import AGGREGATES, ALERTS, ANOMALIES, RULES
+
+_TICK = timedelta(minutes=1)
+#: The one partition that judges sources: every partition hears of every reading.
+_SOURCES_AT = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RuleOptions:
+    """What the step needs to know of the deployment."""
+
+    shards: int
+    run: str = "live"
+
+
+def rule_step(options: RuleOptions) -> Step:
+    """Return the application of rules as a step."""
+    return Step(
+        name="rules",
+        inputs=(RULES, ANOMALIES, AGGREGATES),
+        open=lambda partition, state, counts: RulePartition(options, partition, state, counts),
+        tick_every=_TICK,
+    )
+
+
+def home_of(currency: str | None, shards: int) -> int:
+    """Return the partition in which alerts of a currency (None: about no cost) and their incidents live."""
+    return partition_of(currency or "", shards)
+
+
+class RulePartition:
+    """The rules over the series of one partition."""
+
+    def __init__(self, options: RuleOptions, partition: int, state: State, counts: Counter[str]) -> None:
+        self._options = options
+        self._partition = partition
+        self._state = state
+        self._counts = counts
+        self._rules: dict[str, Rule] = {}
+        self._watching: dict[str, list[TotalRule]] = {}
+        self._sources = {key.removeprefix("source/") for key, _ in state.scan("source/")}
+        for _, applied in state.scan("rule/"):
+            self._know(applied)
+        # Of each rule, what it fires for: (key of its memory, subject).
+        self._firing: dict[str, dict[str, str]] = {}
+        for key, memory in state.scan("memory/"):
+            self._note(key, memory)
+
+    def process(self, event: Event) -> Iterable[Output]:
+        """Judge what an event tells, by every rule that it concerns."""
+        match event:
+            case AlertRule():
+                return self._apply(event)
+            case CostAnomaly() if event.run == self._options.run:
+                return self._of_anomaly(event)
+            case CostAggregate() if event.run == self._options.run:
+                return [*self._of_totals(event), *self._of_source(event)]
+            case Tick():
+                return self._at(event.at)
+        return ()
+
+    # Rules
+
+    def _apply(self, event: AlertRule) -> list[Output]:
+        key = f"rule/{event.id}"
+        known: Any = self._state.get(key)
+        at = to_millis(event.applied_at)
+        if known is not None and at < known["applied_at"]:
+            return []
+        before = self._rules.get(event.id)
+        after = None if event.definition is None else unpacked(event.definition)
+        applied: Json = {"applied_at": at, "definition": event.definition}
+        said = [] if before is None else self._withdraw(before, after, event.applied_at)
+        self._state.put(key, applied)
+        self._rules.pop(event.id, None)
+        self._know(applied)
+        self._watching.clear()
+        self._counts["rules_applied"] += 1
+        return self._out(said)
+
+    def _know(self, applied: Any) -> None:  # noqa: ANN401 - plain data of the state
+        if applied["definition"] is not None:
+            rule = unpacked(applied["definition"])
+            if rule.enabled:
+                self._rules[rule.id] = rule
+
+    def _withdraw(self, before: Rule, after: Rule | None, at: datetime) -> list[Alert]:
+        """Say that what no rule looks at any more is over."""
+        said = []
+        firing = self._firing.get(before.id, {})
+        for key, subject in sorted(firing.items()):
+            if after is not None and after.enabled and after.kind == before.kind and _takes(after, subject):
+                continue
+            said += withdraw(before, subject, _currency(before, subject), self._state.get(key), at, self._options.run)
+            self._state.delete(key)
+            del firing[key]
+        return said
+
+    # Facts
+
+    def _of_anomaly(self, event: CostAnomaly) -> list[Output]:
+        seen = f"anomaly/{event.id}"
+        version: Any = self._state.get(seen)
+        if version is not None and event.version < version:
+            self._counts["anomalies_known"] += 1
+            return []
+        self._state.put(seen, event.version)
+        said: list[Alert] = []
+        for rule in self._rules.values():
+            if isinstance(rule, AnomalyRule | FeeRule):
+                finding = of_anomaly(rule, event)
+                if finding is not None:
+                    said += self._judge(rule, event.series, event.id, [finding])
+        return self._out(said)
+
+    def _of_totals(self, event: CostAggregate) -> list[Output]:
+        last: Any = self._state.get("version")
+        if last is not None and event.version < last:
+            self._counts["announcements_known"] += 1
+            return []
+        changed = learn(event, lambda key: bool(self._watchers(key)), self._figures)
+        for series, figures in changed.items():
+            self._state.put(f"figures/{series}", figures.dump())
+        waiting: Any = self._state.get("touched") or {"version": 0, "series": []}
+        earlier = waiting["series"] if waiting["version"] == event.version else []
+        touched = list(dict.fromkeys([*earlier, *changed]))
+        if event.part < event.parts - 1:
+            self._state.put("touched", {"version": event.version, "series": touched})
+            return []
+        self._state.delete("touched")
+        self._state.put("version", event.version)
+        said: list[Alert] = []
+        for series in touched:
+            figures = self._figures(series)
+            for rule in self._watchers(series):
+                said += self._judge(rule, series, series, of_totals(rule, series, figures, event.closed_at))
+        return self._out(said)
+
+    def _of_source(self, event: CostAggregate) -> list[Output]:
+        if self._partition != _SOURCES_AT or event.part < event.parts - 1:
+            return []
+        key = f"source/{event.source}"
+        known: Any = self._state.get(key) or [0, None]
+        through = None if event.closed_through is None else day_number(event.closed_through)
+        newest = max((day for day in (known[1], through) if day is not None), default=None)
+        self._state.put(key, [max(known[0], to_millis(event.closed_at)), newest])
+        self._sources.add(event.source)
+        return self._judge_source(event.source, event.closed_at)
+
+    def _at(self, now: datetime) -> list[Output]:
+        if self._partition != _SOURCES_AT:
+            return []
+        return [output for source in sorted(self._sources) for output in self._judge_source(source, now)]
+
+    def _judge_source(self, source: str, now: datetime) -> list[Output]:
+        known: Any = self._state.get(f"source/{source}")
+        facts = SourceFacts(source, from_millis(known[0]), known[1])
+        said: list[Alert] = []
+        for rule in self._rules.values():
+            if isinstance(rule, FreshnessRule) and _takes(rule, source):
+                said += self._judge(rule, source, source, [of_source(rule, facts, now)])
+        return self._out(said)
+
+    # What both need
+
+    def _judge(self, rule: Rule, subject: str, name: str, found: Any) -> list[Alert]:  # noqa: ANN401 - findings
+        key = f"memory/{rule.id}/{name}"
+        before = self._state.get(key)
+        after, said = judge(rule, subject, _currency(rule, subject), found, before, self._options.run)
+        if after != before:
+            self._state.put(key, after)
+            self._note(key, after, subject)
+        return said
+
+    def _note(self, key: str, memory: Any, subject: str | None = None) -> None:  # noqa: ANN401 - plain data
+        rule = key.split("/", 2)[1]
+        if fires(memory):
+            # The id of an alert holds its subject, between the rule and what tells occasions apart.
+            held = next(iter(memory.values()))
+            self._firing.setdefault(rule, {})[key] = subject or held["id"].split("|")[1]
+        else:
+            self._firing.get(rule, {}).pop(key, None)
+
+    def _watchers(self, key: str) -> list[TotalRule]:
+        found = self._watching.get(key)
+        if found is None:
+            series = parse(key)
+            found = self._watching[key] = [
+                rule
+                for rule in self._rules.values()
+                if isinstance(rule, get_args(TotalRule)) and rule.where.takes(series)
+            ]
+        return found
+
+    def _figures(self, series: str) -> Figures:
+        return Figures.load(self._state.get(f"figures/{series}"))
+
+    def _out(self, said: list[Alert]) -> list[Output]:
+        self._counts["alerts_said"] += len(said)
+        return [
+            Output(ALERTS, home_of(alert.currency, self._options.shards), alert.id.encode(), alert) for alert in said
+        ]
+
+
+def _takes(rule: Rule, subject: str) -> bool:
+    if isinstance(rule, FreshnessRule):
+        return any(fnmatchcase(subject, pattern) for pattern in rule.source)
+    return rule.where.takes(parse(subject), any_level=isinstance(rule, AnomalyRule | FeeRule))
+
+
+def _currency(rule: Rule, subject: str) -> str | None:
+    return None if isinstance(rule, FreshnessRule) else parse(subject).currency
