@@ -46,6 +46,8 @@ DAYS_A_WEEK = 7
 _HEAVIEST = 6.0
 _SOLVING = 8
 _SHARE_PRIOR = 400.0
+_BEFORE = 1.2
+"""The mean excess before any is seen: months of a new organisation hold what has not been learnt yet."""
 _WEAKEST, _STRONGEST = 15.0, 150.0
 """Between how many exceedances of its own the organisation's figure counts in a series' tail."""
 _CUT_VARIANCE = 0.76
@@ -63,7 +65,7 @@ _WIDE, _WIDER = 2.0, 1.5
 """The mean excess of series with a heavy tail before any is seen, and how much wider it is than that of others."""
 _NARROWEST, _LIGHT_UP_TO = 0.8, 1.3
 _LIKELY = 0.5
-_WEIGHINGS = 20
+_WEIGHINGS, _SETTLED = 20, 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ class TailCalibration:
         share = float(np.exp(-START))
         informed = (count * share >= _ENOUGH) & (self.heavy().belief < _LIKELY)
         if not informed.any():
-            return share, 1.0, _WEAKEST
+            return share, _BEFORE, _WEAKEST
         weight = 1 / (1 + _ENOUGH / informed.sum())
         seen = float(np.median(beyond[informed] / count[informed]))
         own = excess[informed] / np.maximum(beyond[informed], 1.0)
@@ -117,7 +119,7 @@ class TailCalibration:
         by_chance = _CUT_VARIANCE * tail**2 * float(np.mean(1 / np.maximum(beyond[informed], 1.0)))
         counts = tail**2 / max(spread - by_chance, tail**2 / _STRONGEST)
         prior = _WEAKEST + weight * (min(max(counts, _WEAKEST), _STRONGEST) - _WEAKEST)
-        return share + weight * (seen - share), 1 + weight * (tail - 1), prior
+        return share + weight * (seen - share), _BEFORE + weight * (tail - _BEFORE), prior
 
     def heavy(self) -> Heavy:
         """Return what is known of heavy tails: which series have one, by a mixture of two kinds of series.
@@ -133,10 +135,12 @@ class TailCalibration:
             evidence = far * np.log(rate / self.incidents) - count * (rate - self.incidents)
             evidence += beyond * np.log(_below(light) / _below(wide)) + excess * (1 / light - 1 / wide)
             belief = 1 / (1 + np.exp(np.clip(-evidence - np.log(common / (1 - common)), -600, 600)))
-            common = (belief.sum() + _HEAVY_SERIES) / (len(count) + _HEAVY_SERIES + _LIGHT_SERIES)
+            before, common = common, (belief.sum() + _HEAVY_SERIES) / (len(count) + _HEAVY_SERIES + _LIGHT_SERIES)
             rate = max(float(((belief * far).sum() + 1) / ((belief * count).sum() + 1 / (2 * least))), least)
             light = min(max(_pooled(1 - belief, beyond, excess, 1.0), _NARROWEST), _LIGHT_UP_TO)
             wide = max(_pooled(belief, beyond, excess, _WIDE), _WIDER * light)
+            if abs(common - before) < _SETTLED:
+                break
         power = ((belief * far).sum() + _POWER_PRIOR) / ((belief * logs).sum() + _POWER_PRIOR / _POWER)
         own_rate = (far + _POWER_PRIOR) / (count + _POWER_PRIOR / rate)
         own_power = (far + _POWER_PRIOR) / (logs + _POWER_PRIOR / power)

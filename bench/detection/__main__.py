@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench.detection import bills_pictures, bills_tables, monitoring, nab_corpus, nab_ours, speed
+from bench.detection import bills_pictures, bills_power, bills_tables, monitoring, nab_corpus, nab_ours, speed
 from bench.detection.nab_scoring import Verdict, fitted
 
 Verdicts = dict[str, dict[str, Verdict]]
@@ -70,11 +70,14 @@ def main() -> int:
     )
     parser.add_argument("--seed", type=int, default=1, help="of the folds that are held out, or of the bills")
     parser.add_argument("--small", action="store_true", help="bills: a few seconds, to see that it runs")
-    parser.add_argument("--pictures", type=Path, help="bills: only draw typical incidents into this SVG file")
+    parser.add_argument("--pictures", type=Path, help="bills: only draw the pictures, into this folder")
     parser.add_argument("--json", action="store_true", help="print JSON")
     given = parser.parse_args()
     if given.name == "bills" and given.pictures:
-        given.pictures.write_text(bills_pictures.svg(given.seed), encoding="utf-8")
+        given.pictures.mkdir(parents=True, exist_ok=True)
+        (given.pictures / "bills-incidents.svg").write_text(bills_pictures.svg(given.seed), encoding="utf-8")
+        curves = bills_power.curves(given.seed)
+        (given.pictures / "bills-power.svg").write_text(bills_power.svg(curves), encoding="utf-8")
         return 0
     if given.name == "bills":
         return bills_tables.main(given.data, given.seed, small=given.small, as_json=given.json)

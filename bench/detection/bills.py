@@ -45,7 +45,7 @@ class Power:
 
 
 def ours(bills: Bills, *, hourly: bool = False, false_alerts_a_week: float = 1.0) -> tuple[Floats, float]:
-    """Return our scores (−ln p, of upward and downward windows), and the shipped threshold."""
+    """Return our alerts, as scores (−ln p) where an incident begins and 0 elsewhere, and the shipped threshold."""
     calendar = Calendar(hourly=hourly, holidays=HOLIDAYS)
     values = bills.values
     detector = CostSeries(calendar, false_alerts_a_week)
@@ -54,8 +54,7 @@ def ours(bills: Bills, *, hourly: bool = False, false_alerts_a_week: float = 1.0
     for t, moment in enumerate(bills.times):
         detector.advance(calendar.index(moment.replace(tzinfo=UTC)))
         scores = detector.score_many(values[t])
-        found[t] = scores.log_p
-        detector.learn_many(values[t], scores)
+        found[t] = np.where(detector.learn_many(values[t], scores), scores.log_p, 0.0)
     return found, detector.needed
 
 

@@ -5,6 +5,7 @@ figures. Small incidents in small series are among those that are drawn: not all
 """
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from statistics import median
@@ -85,18 +86,40 @@ def run(seed: int, incidents: int = 26, days: int = 500, false_alerts_a_week: fl
     return Year(told, false, len(watch.known), days / 7)
 
 
-def summary(year: Year, false_alerts_a_week: float = 0.1) -> dict[str, float]:
-    """Return it in a few figures; an incident that changes no cost is none."""
-    real = [one for one in year.incidents if one.impact != 0]
-    after = [one.days for one in real if one.days is not None]
-    return {
-        "series": year.series,
-        "incidents": len(real),
-        "found": len(after),
-        "median days": median(after) if after else float("nan"),
-        "false alerts": len(year.false),
-        "false alerts allowed": round(false_alerts_a_week * year.weeks, 1),
-    }
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was found of one kind of incident; in the last row of all kinds, with the false alerts.
+
+    Attributes
+    ----------
+    days
+        Median of the days from an incident's start to the first finding.
+    """
+
+    kind: str
+    incidents: int
+    found: int
+    days: float
+    false_alerts: int | None = None
+    allowed: float | None = None
+
+
+def summaries(seed: int, years: int = 3) -> list[Found]:
+    """Run organisations of several seeds, and say what was found of each kind."""
+    return summary([run(seed + n) for n in range(years)])
+
+
+def summary(years: Sequence[Year], false_alerts_a_week: float = 0.1) -> list[Found]:
+    """Return the years by kind, and in all; an incident that changes no cost is none."""
+    real = [one for year in years for one in year.incidents if one.impact != 0]
+    by_kind = {kind: [one for one in real if one.kind == kind] for kind in sorted({one.kind for one in real})}
+    false, allowed = sum(len(year.false) for year in years), sum(year.weeks for year in years) * false_alerts_a_week
+    return [*(_found(kind, own) for kind, own in by_kind.items()), _found("all", real, false, round(allowed, 1))]
+
+
+def _found(kind: str, told: Sequence[Told], false: int | None = None, allowed: float | None = None) -> Found:
+    after = [one.days for one in told if one.days is not None]
+    return Found(kind, len(told), len(after), median(after) if after else float("nan"), false, allowed)
 
 
 def rows(model: Organisation, day: date) -> list[Row]:

@@ -5,12 +5,11 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from bench.detection import bills_organisation, bills_report
+from bench.detection import bills_impact, bills_organisation, bills_power, bills_report
 from bench.detection.bills import Power
-from bench.detection.bills_report import Outcome
-
-_OURS = "spendstream"
+from bench.detection.bills_report import OURS, Outcome
 
 
 def main(data: Path | None, seed: int, *, small: bool, as_json: bool) -> int:
@@ -29,22 +28,27 @@ def main(data: Path | None, seed: int, *, small: bool, as_json: bool) -> int:
             sys.stdout.flush()
     trees = [] if small else bills_report.trees(seed)
     sizes = {"series": 10, "days": 190} if small else {}
-    others: dict[str, dict[str, float]] = {
-        "forecast": asdict(bills_report.forecasts(seed, **sizes)),
-        "impact": asdict(bills_report.impacts(seed, **({"series": 10, "days": 310} if small else {}))),
-        "scope exact": bills_report.causes(seed, 12 if small else 600),
+    series, days = (10, 250) if small else (600, 700)
+    others: dict[str, list[Any]] = {
+        "in short": bills_report.summary(outcomes),
+        "power by size": bills_power.curves(seed, series, days),
+        "false alerts on ordinary bills": bills_power.quiet(seed, residuals, *((10, 250) if small else (1000, 850))),
+        "impact within a tenth": bills_impact.impacts(seed, 4.0, 20 if small else 600, 310 if small else 700),
+        "forecast": [bills_report.forecasts(seed, **sizes)],
     }
     if not small:
-        others["organisation"] = bills_organisation.summary(bills_organisation.run(seed))
+        others["organisations"] = bills_organisation.summaries(seed)
+    told = {name: [asdict(one) for one in each] for name, each in others.items()}
+    told["scope exact"] = [bills_report.causes(seed, 12 if small else 600)]
     if as_json:
-        plain = {"outcomes": [one.plain() for one in outcomes], "trees": [asdict(one) for one in trees], **others}
+        plain = {"outcomes": [one.plain() for one in outcomes], "trees": [asdict(one) for one in trees], **told}
         sys.stdout.write(json.dumps(plain, indent=2) + "\n")
         return 0
     if trees:
         best = max(one.found for one in trees if one.kind != "vanished_usage")
         sys.stdout.write(f"river's HalfSpaceTrees, 20 series: at most {best:.2f} found of any kind and size.\n\n")
-    for name, figures in others.items():
-        sys.stdout.write(f"{name}: {figures}\n")
+    for name, rows in told.items():
+        sys.stdout.writelines(line + "\n" for line in _plain_table(name, rows))
     return 0
 
 
@@ -58,14 +62,14 @@ def markdown(outcome: Outcome) -> Iterator[str]:
         f"{outcome.allowed:.1f} (× {ratio:.2f}). {outcome.microseconds:.1f} µs to score and learn a point."
     )
     yield ""
-    rules = sorted({one.detector for one in outcome.powers} - {_OURS})
-    yield f"| kind | size | incidents | oracle | {_OURS} | of the oracle | delay | {' | '.join(rules)} |"
+    rules = sorted({one.detector for one in outcome.powers} - {OURS})
+    yield f"| kind | size | incidents | oracle | {OURS} | of the oracle | delay | {' | '.join(rules)} |"
     yield "|---|" + "---:|" * (6 + len(rules))
     cells: dict[tuple[str, float], dict[str, Power]] = {}
     for one in outcome.powers:
         cells.setdefault((one.kind, one.size), {})[one.detector] = one
     for (kind, size), found in cells.items():
-        own = found[_OURS]
+        own = found[OURS]
         told = kind != "vanished_usage"
         share = f"{own.found / own.oracle:.2f}" if told and own.oracle > 0 else "–"
         others = " | ".join(f"{found[name].found:.2f}" for name in rules)
@@ -74,3 +78,20 @@ def markdown(outcome: Outcome) -> Iterator[str]:
             f"| {share} | {f'{own.delay:.0f}' if own.found else '–'} | {others} |"
         )
     yield ""
+
+
+def _plain_table(name: str, rows: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield rows that have the same names as a table."""
+    yield f"### {name}"
+    yield ""
+    yield f"| {' | '.join(rows[0])} |"
+    yield "|---|" + "---:|" * (len(rows[0]) - 1)
+    for row in rows:
+        yield f"| {' | '.join(_cell(value) for value in row.values())} |"
+    yield ""
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, tuple | list):
+        return ", ".join(_cell(one) for one in value)
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -4,7 +4,16 @@ from datetime import date
 import numpy as np
 import pytest
 
-from bench.detection import bills, bills_model, bills_organisation, bills_pictures, bills_rivals, bills_tables
+from bench.detection import (
+    bills,
+    bills_impact,
+    bills_model,
+    bills_organisation,
+    bills_pictures,
+    bills_power,
+    bills_rivals,
+    bills_tables,
+)
 from spendstream.local.simulator.completeness import final_at
 from spendstream.local.simulator.organisation import Organisation
 
@@ -78,7 +87,40 @@ def test_the_benchmark_runs_and_says_what_it_found(capsys):
 
     told = json.loads(capsys.readouterr().out)
     assert {one["detector"] for one in told["outcomes"][0]["powers"]} > {"spendstream"}
-    assert told["forecast"]["ours"] < told["forecast"]["seasonal_naive"]
+    assert told["forecast"][0]["ours"] < told["forecast"][0]["seasonal_naive"]
+
+
+def test_the_power_curve_rises_and_stays_below_the_oracle():
+    found = {one.detector: one.found for one in bills_power.curves(3, series=40, days=220, sizes=(2, 5, 10))}
+
+    assert found["spendstream"] == sorted(found["spendstream"])
+    assert found["spendstream"][2] > 0.95
+    assert all(ours <= oracle + 0.02 for ours, oracle in zip(found["spendstream"], found["oracle"], strict=True))
+
+
+def test_curves_are_drawn_with_their_names():
+    found = [bills_power.Curve(name, (2, 10), (0.1, 1.0)) for name in ("oracle", "oracle, mean as estimated", "a rule")]
+
+    picture = bills_power.svg(found)
+
+    assert picture.count("<polyline") == 2
+    assert "a rule" in picture
+
+
+def test_noise_that_falls_off_as_a_power_is_quiet():
+    residuals = np.random.default_rng(5).standard_t(1.2, size=20_000)
+
+    gaussian, heavy, _ = bills_power.quiet(5, residuals, series=80, days=300)
+
+    assert heavy.false_alerts <= 1.5 * heavy.allowed + 3
+    assert gaussian.false_alerts <= 1.5 * gaussian.allowed + 3
+
+
+def test_the_impact_of_large_steps_is_told():
+    found = {one.kind: one for one in bills_impact.impacts(3, least_size=6, series=60, days=310)}
+
+    assert found["step"].of_excess > 0.8
+    assert found["all"].incidents >= found["step"].incidents > 0
 
 
 def test_a_folder_without_series_is_named(tmp_path, capsys):
@@ -100,6 +142,7 @@ def test_rows_of_the_organisation_hold_all_of_its_cost_by_charge_class():
 def test_an_incident_without_impact_is_none():
     told = [bills_organisation.Told("spike", 2, 50.0, 1), bills_organisation.Told("credit_end", 1, 0.0, None)]
 
-    found = bills_organisation.summary(bills_organisation.Year(told, [], 10, 50))
+    *_, found = bills_organisation.summary([bills_organisation.Year(told, [], 10, 50)])
 
-    assert (found["incidents"], found["found"], found["median days"]) == (1, 1, 1)
+    assert (found.kind, found.incidents, found.found, found.days) == ("all", 1, 1, 1)
+    assert (found.false_alerts, found.allowed) == (0, 5.0)

@@ -1,0 +1,93 @@
+"""What an incident is said to have cost, held against the truth, kind by kind.
+
+From the alert on, the expected cost is what the levels foretold on the day of the alert; before it, back to the change
+point, what they expected each day. Two truths: the dollars that the incident added, and by how much its days cost more
+than the generator meant. They differ by the noise of the incident's own days, which no one can tell from the incident:
+so beside ours stands what one would say who knows the true mean.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import UTC
+
+import numpy as np
+
+from bench.detection import bills, bills_model
+from bench.detection.bills_model import Bills, Incident
+from detection.cost_series import CostSeries
+from detection.explain import change_point
+from detection.seasons import Calendar
+
+KINDS = ["step", "forgotten_resource", "runaway_loop", "creep", "two_periods", "spike"]
+_TENTH = 0.1
+_LONGEST = 28
+"""Periods of the longest kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Impacts:
+    """The share of found incidents of one kind whose impact was told within a tenth.
+
+    Attributes
+    ----------
+    of_added
+        Of the dollars that the incident added.
+    knowing_the_mean
+        The same, told by one who knows the true mean of every day.
+    of_excess
+        Of what its days cost beyond the true mean.
+    """
+
+    kind: str
+    incidents: int
+    of_added: float
+    knowing_the_mean: float
+    of_excess: float
+
+
+def impacts(seed: int, least_size: float = 4.0, series: int = 600, days: int = 700) -> list[Impacts]:
+    """Return how well the impact of found incidents of `least_size` σ and more is told; the last row: all kinds."""
+    rng = np.random.default_rng(seed)
+    made = bills_model.ordinary(rng, series, days)
+    bills_model.add_incidents(rng, made, KINDS, sparse=True)
+    errors: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
+    for one, expected in _found(made):
+        if one.size >= least_size:
+            rows = slice(one.start, one.end)
+            cost, mean = float(made.values[rows, one.series].sum()), float(made.mean[rows, one.series].sum())
+            told, excess = cost - expected, cost - mean
+            error = abs(told / one.dollars - 1), abs(excess / one.dollars - 1), abs(told / excess - 1)
+            errors[one.kind].append(error)
+    errors["all"] = [one for each in errors.values() for one in each]
+    within = {kind: (np.array(each) <= _TENTH).mean(axis=0) for kind, each in errors.items()}
+    return [Impacts(kind, len(errors[kind]), *(float(share) for share in within[kind])) for kind in errors]
+
+
+def _found(made: Bills) -> list[tuple[Incident, float]]:
+    """Return the incidents that alert, each with what was expected of its days."""
+    running = {(one.series, day): one for one in made.incidents for day in range(one.start, one.end)}
+    calendar = Calendar(holidays=bills.HOLIDAYS)
+    detector = CostSeries(calendar, made.mean.shape[1] / 1000)
+    detector.add(made.mean.shape[1])
+    expected, found, seen = np.zeros_like(made.mean), list[tuple[Incident, float]](), set[int]()
+    for t, moment in enumerate(made.times):
+        detector.advance(calendar.index(moment.replace(tzinfo=UTC)))
+        scores = detector.score_many(made.values[t])
+        expected[t] = scores.expected
+        recent = detector.recent.copy()
+        may_begin = (scores.passes & (detector.open == 0)).any()
+        ahead = [detector.levels.expect(n).mean for n in range(_LONGEST)] if may_begin else []
+        for column in np.flatnonzero(detector.learn_many(made.values[t], scores)):
+            one = running.get((int(column), t))
+            if one is None or one.group in seen:
+                continue
+            seen.add(one.group)
+            length = abs(int(scores.window[column]))
+            last = np.append(recent[:, column], scores.z[column])[-length:]
+            since = t - (length - 1 - change_point(last)[0])
+            told = expected[max(since, one.start) : t, column].sum()
+            told += made.values[one.start : max(since, one.start), column].sum()
+            told -= sum(made.values[day, column] - expected[day, column] for day in range(since, one.start))
+            told += sum(float(ahead[n][column]) for n in range(one.end - t))
+            found.append((one, float(told)))
+    return found

@@ -1,0 +1,169 @@
+"""The power curve: the share of one-day rises that is found, against their size in σ, and where the rest is lost.
+
+Ours is asked at each third day of ordinary bills what it would say if that day cost so many σ more: a question that
+changes nothing. Rules whose answer depends on what they hold are given bills with a rise every 60 days instead.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC
+from html import escape
+
+import numpy as np
+
+from bench.detection import bills, bills_model, bills_rivals
+from bench.detection.bills_model import Bills, Floats
+from detection.cost_series import CostSeries
+from detection.seasons import Calendar
+
+SIZES = (2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
+_EVERY = 3
+_APART = 60
+_NOISES = ("Gaussian", "of real series", "of real series in every second series")
+_WIDTH, _HEIGHT, _LEFT, _TOP = 460, 300, 50, 20
+_FONT = 'font-family="sans-serif" font-size="13"'
+_INKS = ("#222222", "#c62828", "#3b6ea5", "#7b9e3b", "#b8860b", "#8a5fa8")
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """What share of rises is found, by size in σ."""
+
+    detector: str
+    sizes: Sequence[float]
+    found: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """False alerts on ordinary bills without incidents, and how many the setting allows."""
+
+    noise: str
+    series_years: float
+    false_alerts: int
+    allowed: float
+
+
+@dataclass(slots=True)
+class Asked:
+    """What our detector said of ordinary bills, and would have said of rises.
+
+    Attributes
+    ----------
+    found
+        For each size whether it passes: days asked × series.
+    residual
+        (Actual − expected) ÷ true σ.
+    sd
+        The standard deviation that was expected ÷ true σ.
+    alerts
+        Where an alert was raised; periods × series.
+    """
+
+    found: dict[float, Floats]
+    residual: Floats
+    sd: Floats
+    alerts: Floats
+
+
+def ask(made: Bills, sizes: Sequence[float] = SIZES) -> Asked:
+    """Run our detector over bills, and ask it on each third day about rises of so many σ."""
+    calendar = Calendar(holidays=bills.HOLIDAYS)
+    detector = CostSeries(calendar, made.mean.shape[1] / 1000)
+    detector.add(made.mean.shape[1])
+    warm_up = bills_model.parameters()["placing"]["warm_up_days"]
+    values = made.values
+    found: dict[float, list[Floats]] = {size: [] for size in sizes}
+    residual, sd, alerts = np.zeros_like(values), np.ones_like(values), np.zeros_like(values)
+    for t, moment in enumerate(made.times):
+        detector.advance(calendar.index(moment.replace(tzinfo=UTC)))
+        scores = detector.score_many(values[t])
+        residual[t] = (values[t] - scores.expected) / made.sigma[t]
+        sd[t] = detector.levels.expect().sd * scores.expected / made.sigma[t]
+        if t >= warm_up and t % _EVERY == 0:
+            for size in sizes:
+                found[size].append(detector.score_many(values[t] + size * made.sigma[t]).passes.astype(np.float64))
+        alerts[t] = detector.learn_many(values[t], scores)
+    return Asked({size: np.array(each) for size, each in found.items()}, residual[warm_up:], sd[warm_up:], alerts)
+
+
+def curves(seed: int, series: int = 600, days: int = 700, sizes: Sequence[float] = SIZES) -> list[Curve]:
+    """Return the oracle's curve, what is left of it when the mean and then σ are estimated, ours, and the rules'."""
+    made = bills_model.ordinary(np.random.default_rng(seed), series, days)
+    asked = ask(made, sizes)
+    allowed = bills.clean(made)
+    bearable = bills.bearable(allowed)
+    warm_up = len(made.mean) - len(asked.residual)
+
+    def told(name: str, scores: Floats, gain: Floats | float) -> Curve:
+        threshold = bills.fitted(scores, allowed[warm_up:], bearable)
+        return Curve(name, sizes, [float((scores + size * gain >= threshold).mean()) for size in sizes])
+
+    found = [
+        told("oracle", made.noise[warm_up:], 1.0),
+        told("oracle, mean as estimated", asked.residual, 1.0),
+        told("oracle, mean and σ as estimated", asked.residual / asked.sd, 1 / asked.sd),
+        Curve("spendstream", sizes, [float(asked.found[size].mean()) for size in sizes]),
+    ]
+    return found + [_of_rule(name, made, sizes) for name in bills_rivals.RULES]
+
+
+def _of_rule(name: str, made: Bills, sizes: Sequence[float]) -> Curve:
+    rule = bills_rivals.RULES[name]
+    allowed = bills.clean(made)
+    threshold = bills.fitted(rule(made.values), allowed, bills.bearable(allowed))
+    first = bills_model.parameters()["placing"]["warm_up_days"]
+    periods, series = allowed.shape
+    day = np.arange(periods)[:, None] - first - np.arange(series) % _APART
+    tried = (day >= 0) & (day % _APART == 0)
+    shares = [float((rule(made.values + size * made.sigma * tried)[tried] >= threshold).mean()) for size in sizes]
+    return Curve(name, sizes, shares)
+
+
+def quiet(seed: int, residuals: Floats | None, series: int = 1000, days: int = 850) -> list[Quiet]:
+    """Count false alerts on ordinary bills: Gaussian noise, and that of real series in all or in half of the series."""
+    found = []
+    for name in _NOISES if residuals is not None else _NOISES[:1]:
+        rng = np.random.default_rng(seed)
+        made = bills_model.ordinary(rng, series, days, residuals=residuals if name == _NOISES[1] else None)
+        if name == _NOISES[2] and residuals is not None:
+            made.noise[:, ::2] = rng.choice(residuals, size=(days, len(made.noise[0, ::2])))
+        alerts, allowed = ask(made, ()).alerts, bills.clean(made)
+        false = bills.false_alerts(alerts, allowed, 0.5)
+        found.append(Quiet(name, float(allowed.sum()) / 365.25, false, bills.bearable(allowed)))
+    return found
+
+
+def svg(found: Sequence[Curve]) -> str:
+    """Return a picture of the curves."""
+    largest = max(found[0].sizes)
+
+    def place(size: float, share: float) -> str:
+        return f"{_LEFT + _WIDTH * size / largest:.1f},{_TOP + _HEIGHT * (1 - share):.1f}"
+
+    shown = [one for one in found if not one.detector.startswith("oracle,")]
+    lines, names = [], []
+    for n, one in enumerate(shown):
+        points = " ".join(place(size, share) for size, share in zip(one.sizes, one.found, strict=True))
+        lines.append(f'<polyline points="{points}" fill="none" stroke="{_INKS[n]}" stroke-width="2"/>')
+        top = _TOP + 24 + 20 * n
+        names.append(f'<text x="{_LEFT + _WIDTH + 20}" y="{top}" fill="{_INKS[n]}">{escape(one.detector)}</text>')
+    for tick in (0, 0.25, 0.5, 0.75, 1):
+        across = _TOP + _HEIGHT * (1 - tick)
+        lines.append(f'<path d="M{_LEFT},{across}h{_WIDTH}" stroke="#dddddd"/>')
+        names.append(f'<text x="{_LEFT - 34}" y="{across + 4}" fill="#555555">{tick:.2f}</text>')
+    for size in found[0].sizes:
+        x = _LEFT + _WIDTH * size / largest
+        names.append(f'<text x="{x - 4:.0f}" y="{_TOP + _HEIGHT + 18}" fill="#555555">{size:g}</text>')
+    title = "share of one-day rises found, by size in σ, at one false alert a week per 1,000 series"
+    names.append(f'<text x="{_LEFT}" y="{_TOP + _HEIGHT + 40}" fill="#222222">{title}</text>')
+    width, height = _LEFT + _WIDTH + 260, _TOP + _HEIGHT + 56
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" {_FONT}>',
+            f'<rect width="{width}" height="{height}" fill="white"/>',
+            *lines,
+            *names,
+            "</svg>\n",
+        ]
+    )
