@@ -22,15 +22,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-import faust
 from faust.exceptions import ConsumerNotStarted
 from faust.types import TP
-from mode.utils.queues import FlowControlEvent
 
-from processors.live_names import app_id, changelog_name
+from processors.live_app import make_app
+from processors.live_names import changelog_name
 from processors.live_outbox import Flight, Outbox
 from processors.live_state import PartitionState, Writes
 from processors.runner import StepFailedError, StepRunner
@@ -40,7 +38,7 @@ from schemas.dead_letters import dead_letter
 from schemas.events import Tick
 from schemas.repository import SchemaSource, UnknownSchemaError
 from spendstream.settings import Settings
-from spendstream.topics import DEAD_LETTERS, MAX_MESSAGE_BYTES
+from spendstream.topics import DEAD_LETTERS
 
 IN_FLIGHT = 512
 _OFFSETS_EVERY = 100
@@ -67,19 +65,6 @@ class _Done:
     state: PartitionState
     writes: Writes
     flight: Flight
-
-
-class _FlowControl(FlowControlEvent):
-    """Faust's flow control, which loses nothing when it is resumed twice.
-
-    Resuming clears the streams' buffers. After a recovery Faust resumes when the changelog begins to flow and once
-    more at the end; events that came in between would be dropped, and not be read again before the next rebalance.
-    """
-
-    def resume(self) -> None:
-        """Resume; buffers are cleared only when the flow was suspended."""
-        if not self.is_active():
-            super().resume()
 
 
 class LiveStep:
@@ -119,7 +104,7 @@ class LiveStep:
         self._settled = 0
         self._queue: asyncio.Queue[_Done] = asyncio.Queue(IN_FLIGHT)
         self._changelog = changelog_name(settings, step)
-        self.app = _make_app(settings, step)
+        self.app = make_app(settings, step)
         # The types decide how recovery reads the changelog: bytes, as they were written.
         self._table: Any = self.app.Table(
             "state", partitions=self._names.shards, key_type=bytes, value_type=bytes, options=_ROCKSDB
@@ -282,32 +267,3 @@ class LiveStep:
     async def _tick(self) -> None:
         tick = Tick(at=datetime.now(UTC))
         await self._send([Output(self.step.inputs[0], partition, b"tick", tick) for partition in list(self._runners)])
-
-
-def _make_app(settings: Settings, step: Step) -> faust.App:
-    folder = Path(settings.processing.state_folder).absolute() / app_id(settings, step)
-    folder.mkdir(parents=True, exist_ok=True)
-    brokers = ";".join(f"kafka://{address.strip()}" for address in settings.kafka.bootstrap.split(","))
-    app = faust.App(
-        app_id(settings, step),
-        broker=brokers,
-        store="rocksdb://",
-        datadir=str(folder),
-        key_serializer="raw",
-        value_serializer="raw",
-        web_enabled=False,
-        topic_allow_declare=False,
-        topic_disable_leader=True,
-        topic_partitions=settings.kafka.shards,
-        processing_guarantee="at_least_once",
-        consumer_auto_offset_reset="earliest",
-        broker_commit_interval=1.0,
-        broker_session_timeout=settings.processing.session_seconds,
-        broker_heartbeat_interval=settings.processing.session_seconds / 4,
-        broker_max_poll_records=500,
-        consumer_max_fetch_size=MAX_MESSAGE_BYTES,
-        stream_wait_empty=False,
-        autodiscover=False,
-    )
-    app.flow_control = _FlowControl()
-    return app

@@ -12,7 +12,7 @@ from confluent_kafka import KafkaError, Message, Producer
 from spendstream.admin import kafka_producer
 from spendstream.settings import Settings
 
-_POLL_SECONDS = 0.001
+_POLL_SECONDS = 0.005
 
 
 class UndeliveredError(RuntimeError):
