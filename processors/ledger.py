@@ -2,15 +2,18 @@
 
 State of a shard (keys; a *book* is one source's word about one billing account):
 
-- `s/{book}/{day}/{scope}`: the contributions of one account's service and day, by billing period: `c` those that a
-  closed reading has announced, `o` newer ones of readings still open, `p` parts of a version not yet complete;
+- `s/{book}/{day}/{scope}`: the contributions of one account's service and day, by billing period: `o` the newest, with
+  the shard's count of closes when it came, `c` the one that it replaces, `p` parts of a version not yet complete;
+- `m/{book}/{day}`: the close, by its count, that last announced the day, by billing period: what came before it in an
+  `o` is announced, what came later is still open;
 - `d/{book}/{day}`: the shard's totals of the series that hold many scopes (organisation, provider, account, service,
   tag), as announced, and `k`, the entries of the day;
 - `b/{book}`: ids of the readings closed last and the newest closed day; `count`: the shard's own count of closes;
 - `r/{provider}/{billing account}`: the source that this shard takes for the source of record.
 
-A statement only changes `s`, and nothing is sent. The close of a reading moves `o` to `c` for all scopes in its
-coverage, also those of an earlier reading that never closed, and sends the totals of every series and day that changed.
+A statement only changes `s`, and nothing is sent. The close of a reading announces what is open of all scopes in its
+coverage, also that of an earlier reading that never closed, and sends the totals of every series and day that changed.
+It writes a mark for each day, not the scopes: there may be very many.
 """
 
 from collections import Counter
@@ -92,9 +95,12 @@ class LedgerPartition:
         #: Read for every statement, so kept at hand: the source of each billing account, and each book.
         self._sources: dict[str, Any] = {}
         self._books: dict[str, Any] = {}
+        self._marks: dict[str, dict[str, int]] = {}
+        #: Of this shard's closes.
+        self._count: Any = state.get("count") or 0
         self._open: dict[str, set[str]] = {}
         for key, entry in state.scan("s/"):
-            if entry["o"]:  # type: ignore[index,call-overload]
+            if self._parted(key, entry)[1]:
                 self._open.setdefault(_book_in(key), set()).add(key)
 
     def process(self, event: Event) -> Iterable[Output]:
@@ -132,8 +138,9 @@ class LedgerPartition:
         if whole is None:
             self._state.put(key, {**entry, "p": {**pending, period: parts}})
             return
-        opened = {**entry["o"], period: [statement.version, whole]}
-        self._state.put(key, {"c": entry["c"], "o": opened, "p": pending})
+        announced, opened = self._parted(key, entry)
+        opened = {**opened, period: [statement.version, whole, self._count]}
+        self._state.put(key, {"c": announced, "o": opened, "p": pending})
         self._open.setdefault(book, set()).add(key)
         self._counts["statements_taken"] += 1
 
@@ -177,6 +184,22 @@ class LedgerPartition:
             known = self._books[book] = self._state.get(f"b/{book}")
         return known
 
+    def _parted(self, key: str, entry: Any) -> tuple[dict[str, Any], dict[str, Any]]:  # noqa: ANN401 - plain data
+        """Return an entry's contributions by billing period: those announced, and those open, with when they came."""
+        if not entry["o"]:
+            return entry["c"], {}
+        marks = self._marks_of(_mark_of(key))
+        opened = {period: value for period, value in entry["o"].items() if value[2] >= marks.get(period, 0)}
+        closed = {period: value[:2] for period, value in entry["o"].items() if period not in opened}
+        return {**entry["c"], **closed}, opened
+
+    def _marks_of(self, key: str) -> dict[str, int]:
+        known = self._marks.get(key)
+        if known is None:
+            stored: Any = self._state.get(key) or {}
+            known = self._marks[key] = stored
+        return known
+
     # closes
 
     def _close(self, close: ReadingClosed) -> list[Output]:
@@ -188,38 +211,37 @@ class LedgerPartition:
         partitions = self._options.shards
         rows: list[Rows] = [Rows() for _ in range(partitions)]
         changes = _Changes(rows)
+        self._count += 1
+        self._state.put("count", self._count)
         for key in sorted(self._open.get(book, ())):
             self._settle(key, close, changes)
+        for key, periods in changes.marks.items():
+            self._marks[key] = {**self._marks_of(key), **dict.fromkeys(sorted(periods), self._count)}
+            self._state.put(key, self._marks[key])  # type: ignore[arg-type]
         for day, deltas in sorted(changes.by_day.items()):
             for row in self._settle_day(f"d/{book}/{day}", day, deltas, changes.keys[day]):
                 rows[partition_of(row.series, partitions)].add(row)
-        count: Any = (self._state.get("count") or 0) + 1  # type: ignore[operator]
-        self._state.put("count", count)
         newest = max(int(known["newest"]), day_number(close.closed_through or close.last_day))
         closed = [*known["closed"], close.reading][-_REMEMBERED_READINGS:]
         self._books[book] = {"closed": closed, "newest": newest}
         self._state.put(f"b/{book}", self._books[book])
         if known["newest"]:
             self._prune(book, range(known["newest"] - HORIZON_DAYS, newest - HORIZON_DAYS))
-        return [output for partition in range(partitions) for output in self._partials(close, count, partition, rows)]
+        return [output for partition in range(partitions) for output in self._partials(close, partition, rows)]
 
     def _settle(self, key: str, close: ReadingClosed, changes: "_Changes") -> None:
-        """Move the open contributions of one entry that the reading covers to the closed ones."""
+        """Announce what is open of one entry, where the reading covers it."""
         day = int(key.split("/")[4])
         if not day_number(close.first_day) <= day <= day_number(close.last_day):
             return
-        entry: Any = self._state.get(key)
+        announced, opened = self._parted(key, self._state.get(key))
         periods = set(map(str, close.billing_periods))
-        moved = [period for period in entry["o"] if not periods or period in periods]
+        moved = {period: value[:2] for period, value in opened.items() if not periods or period in periods}
         if not moved:
             return
-        before = _whole(entry["c"])
-        closed = {**entry["c"], **{period: entry["o"][period] for period in moved}}
-        left = {period: value for period, value in entry["o"].items() if period not in moved}
-        after = _whole(closed)
-        changes.add(key, day, before, after)
-        self._state.put(key, {"c": closed, "o": left, "p": entry["p"]})
-        if not left:
+        changes.add(key, day, _whole(announced), _whole({**announced, **moved}))
+        changes.marks.setdefault(_mark_of(key), set()).update(moved)
+        if len(moved) == len(opened):
             self._open[_book_in(key)].discard(key)
 
     def _settle_day(self, key: str, day: int, deltas: _Totals, entries: set[str]) -> list[Row]:
@@ -249,8 +271,10 @@ class LedgerPartition:
                     self._state.delete(key)
                     self._open.get(book, set()).discard(key)
                 self._state.delete(f"d/{book}/{day}")
+                self._state.delete(f"m/{book}/{day}")
+                self._marks.pop(f"m/{book}/{day}", None)
 
-    def _partials(self, close: ReadingClosed, count: int, partition: int, rows: list[Rows]) -> list[Output]:
+    def _partials(self, close: ReadingClosed, partition: int, rows: list[Rows]) -> list[Output]:
         pieces = cut(rows[partition], MAX_ROWS)
         return [
             Output(
@@ -265,7 +289,7 @@ class LedgerPartition:
                     reading=close.reading,
                     epoch=self._options.epoch,
                     shard=self._shard,
-                    count=count,
+                    count=self._count,
                     part=part,
                     parts=len(pieces),
                     closed_at=close.closed_at,
@@ -286,6 +310,8 @@ class _Changes:
         self._rows = rows
         self.by_day: dict[int, _Totals] = {}
         self.keys: dict[int, set[str]] = {}
+        #: Keys of the marks → the billing periods to be marked.
+        self.marks: dict[str, set[str]] = {}
 
     def add(self, key: str, day: int, before: Contribution, after: Contribution) -> None:
         currency, provider, account, service = key.split("/")[5:]
@@ -337,3 +363,8 @@ def _whole(periods: dict[str, Any]) -> Contribution:
 
 def _book_in(key: str) -> str:
     return "/".join(key.split("/")[1:4])
+
+
+def _mark_of(key: str) -> str:
+    """Return the key of the mark that an entry is under."""
+    return "m/" + "/".join(key.split("/")[1:5])

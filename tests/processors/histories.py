@@ -74,6 +74,7 @@ def close(
     billing_account: str = "payer",
     closed_through: date | None = DAY,
     source: str = "cost_explorer",
+    billing_periods: Sequence[int] = (),
 ) -> ReadingClosed:
     """Return the copy of a reading's close for one partition."""
     return ReadingClosed(
@@ -89,6 +90,7 @@ def close(
         scopes=0,
         published=0,
         closed_through=closed_through,
+        billing_periods=billing_periods,
     )
 
 

@@ -12,6 +12,7 @@ from processors.ledger import LedgerOptions, OverlapError, Record, ledger
 from processors.runner import StepFailedError
 from processors.series import WINDOWS
 from processors.totals import TotalsOptions, totals
+from spendstream.clock import day_number
 from spendstream.topics import STATEMENTS
 from tests.processors.histories import (
     DAY,
@@ -36,6 +37,11 @@ def chain(announced, tags=(), record=None, states=None):
 
 def announced_model(announced):
     return {key: amount for key, amount in announced.days.items() if amount}
+
+
+def scopes_in(driver):
+    partitions = driver.states["ledger"].values()
+    return {key: entry for entries in partitions for key, entry in entries.items() if key.startswith("s/")}
 
 
 def test_a_closed_reading_announces_every_level():
@@ -101,6 +107,30 @@ def test_a_correction_in_a_later_bill_adds_to_the_same_charge_day():
     feed(driver, [statement("EC2", 1, [("us-east-1", "BoxUsage", 10)]), *closes("r1"), correction, *closes("r2")])
     assert announced.dollars("USD") == 8
     assert announced.dollars("USD/provider=AWS/account=111/service=EC2/region=us-east-1") == 8
+
+
+def test_a_billing_period_that_a_reading_does_not_cover_stays_open_also_over_a_restart():
+    announced = Announced()
+    march, april = date(2026, 3, 1), date(2026, 4, 1)
+    before = chain(announced)
+    feed(before, [statement("EC2", 1, [("r", "u", 10)]), statement("EC2", 1, [("r", "u", -2)], period=april)])
+    feed(before, closes("r1", billing_periods=[day_number(march)]))
+    assert announced.dollars("USD") == 10
+    restarted = chain(announced, states=before.states)
+    feed(restarted, [statement("EC2", 2, [("r", "u", 11)])])
+    feed(restarted, closes("r2", billing_periods=[day_number(april)]))
+    assert announced.dollars("USD") == 8
+    feed(restarted, closes("r3"))
+    assert announced.dollars("USD") == 9
+
+
+def test_a_close_writes_no_scope_again():
+    driver = chain(Announced())
+    feed(driver, [statement(service, 1, [("r", "u", 5)]) for service in ("EC2", "S3", "RDS")])
+    scopes = scopes_in(driver)
+    feed(driver, closes("r1"))
+    assert all(scope is scopes[key] for key, scope in scopes_in(driver).items())
+    assert len(scopes) == 3
 
 
 def test_a_reading_that_never_closes_is_overtaken_by_the_next():
