@@ -13,6 +13,7 @@ import numpy as np
 from scipy.special import log_ndtr
 
 from detection.calibration import Bools, Floats, TailCalibration, needed_log_p
+from detection.explain import change_point
 from detection.levels import Expectation, Ints, LevelBank
 from detection.seasons import Calendar
 
@@ -27,6 +28,8 @@ BAND = 3.0
 _STILL_OUTSIDE = 2.0
 _QUIET = 2
 _REOPENS = 7
+_LONG = 7
+"""Periods from where a window is so long that the level has followed what it finds."""
 _BOUND = 4.0
 """Standard deviations that one period counts at most in a longer window."""
 _SCALE_PRIOR = 200.0
@@ -100,6 +103,7 @@ class CostSeries:
         self.tails = TailCalibration(400.0 * (10 if calendar.hourly else 1), calendar.a_day)
         self.windows = HOURLY_WINDOWS if calendar.hourly else DAILY_WINDOWS
         self.recent: Floats = np.zeros((self.windows[-1], 0))
+        self.bases: Floats = np.zeros((self.windows[-1], 0))
         self.squares: Floats = np.zeros((len(self.windows), 2, 0))
         self.open: Ints = np.zeros(0, dtype=np.int64)
         self.quiet: Ints = np.zeros(0, dtype=np.int64)
@@ -112,6 +116,7 @@ class CostSeries:
         self.levels.add(rows)
         self.tails.add(rows)
         self.recent = np.hstack([self.recent, np.zeros((len(self.recent), rows))])
+        self.bases = np.hstack([self.bases, np.zeros((len(self.bases), rows))])
         self.squares = np.concatenate([self.squares, np.zeros((len(self.windows), 2, rows))], axis=2)
         self.open = np.append(self.open, np.zeros(rows, dtype=np.int64))
         self.quiet = np.append(self.quiet, np.zeros(rows, dtype=np.int64))
@@ -170,6 +175,8 @@ class CostSeries:
         scores = scores or self.score_many(values)
         known = np.isfinite(values)
         begins = self._follow(scores, known)
+        self.bases = np.vstack([self.bases[1:], self.levels.base()])
+        self._take_back(begins, scores)
         ordinary = known & ((self.open == 0) | begins) & (scores.z != 0)
         self.tails.learn(scores.nominal, ordinary)
         self._learn_windows(scores.z, scores.steady, ordinary)
@@ -182,6 +189,32 @@ class CostSeries:
         self.open[taken] = 0
         self.recent[:, taken] = 0.0
         return begins & ~taken
+
+    def since(self, row: int, scores: Scores) -> int:
+        """Return how many periods before the present one the change most likely began that `scores` found in a series.
+
+        To be asked before the period is learnt.
+        """
+        length = abs(int(scores.window[row]))
+        last = np.append(self.recent[:, row], scores.steady[row])[-length:]
+        return length - 1 - change_point(last)[0]
+
+    def held_back(self, row: int, periods: int) -> Floats:
+        """Return by what to multiply what was expected in the last `periods` to have what was so before them.
+
+        To be asked after the last of them is learnt: a rise that creeps has by then been learnt in part.
+        """
+        bases = self.bases[-periods:, row]
+        factors: Floats = np.exp(bases[0] - bases)
+        return factors
+
+    def _take_back(self, begins: Bools, scores: Scores) -> None:
+        """Where a longer window finds a change, set the level back to what it was when that began."""
+        back = np.zeros(len(self))
+        for row in map(int, np.flatnonzero(begins & (np.abs(scores.window) >= _LONG))):
+            back[row] = self.bases[-1 - self.since(row, scores), row] - self.bases[-1, row]
+        if back.any():
+            self.levels.move(back)
 
     def _sums(self, z: Floats, steady: Floats) -> Floats:
         sums = [z]
@@ -230,7 +263,7 @@ class CostSeries:
 
     def plain(self) -> dict[str, Any]:
         """Return the state as plain data."""
-        own = {name: getattr(self, name).tolist() for name in ("recent", "squares", "open", "quiet")}
+        own = {name: getattr(self, name).tolist() for name in ("recent", "bases", "squares", "open", "quiet")}
         return {"levels": self.levels.plain(), "tails": self.tails.plain(), **own}
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -239,6 +272,7 @@ class CostSeries:
         self.tails.restore(state["tails"])
         rows = len(self.levels)
         self.recent = np.array(state["recent"]).reshape(-1, rows)
+        self.bases = np.array(state["bases"]).reshape(-1, rows)
         self.squares = np.array(state["squares"]).reshape(len(self.windows), 2, rows)
         self.open = np.array(state["open"], dtype=np.int64)
         self.quiet = np.array(state["quiet"], dtype=np.int64)

@@ -165,6 +165,18 @@ class LevelBank:
         steady = np.exp((self.belief * logs).sum(axis=0))
         return Expectation(mean, sd, np.where(self.count > 0, seen + _NOISE_WEIGHT, 0.0), steady)
 
+    def base(self) -> Floats:
+        """Return the logarithm of the level without its seasons, as believed at the present period."""
+        logs, _, _, row = self._forecast(0)
+        seasons = np.einsum("i,imn->mn", row[2:], self.coefficients[2:])
+        found: Floats = (self.shares() * (logs - seasons)).sum(axis=0)
+        return found
+
+    def move(self, by: Floats) -> None:
+        """Move the levels by logarithms, as when what was learnt is taken back."""
+        self.coefficients[0] += by
+        self._now = None
+
     def advance(self, period: int) -> None:
         """Go to a later period; those between were not seen. Earlier ones are refused.
 

@@ -1,7 +1,7 @@
 """What an incident is said to have cost, held against the truth, kind by kind.
 
 From the alert on, the expected cost is what the levels foretold on the day of the alert; before it, back to the change
-point, what they expected each day. Two truths: the dollars that the incident added, and by how much its days cost more
+point, what was expected each day, without what has been learnt since. Two truths: the dollars that the incident added, and by how much its days cost more
 than the generator meant. They differ by the noise of the incident's own days, which no one can tell from the incident:
 so beside ours stands what one would say who knows the true mean.
 """
@@ -13,9 +13,8 @@ from datetime import UTC
 import numpy as np
 
 from bench.detection import bills, bills_model
-from bench.detection.bills_model import Bills, Incident
+from bench.detection.bills_model import Bills, Floats, Incident
 from detection.cost_series import CostSeries
-from detection.explain import change_point
 from detection.seasons import Calendar
 
 KINDS = ["step", "forgotten_resource", "runaway_loop", "creep", "two_periods", "spike"]
@@ -51,11 +50,11 @@ def impacts(seed: int, least_size: float = 4.0, series: int = 600, days: int = 7
     made = bills_model.ordinary(rng, series, days)
     bills_model.add_incidents(rng, made, KINDS, sparse=True)
     errors: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
-    for one, expected in _found(made):
+    for one, told in _found(made):
         if one.size >= least_size:
             rows = slice(one.start, one.end)
             cost, mean = float(made.values[rows, one.series].sum()), float(made.mean[rows, one.series].sum())
-            told, excess = cost - expected, cost - mean
+            excess = cost - mean
             error = abs(told / one.dollars - 1), abs(excess / one.dollars - 1), abs(told / excess - 1)
             errors[one.kind].append(error)
     errors["all"] = [one for each in errors.values() for one in each]
@@ -64,7 +63,7 @@ def impacts(seed: int, least_size: float = 4.0, series: int = 600, days: int = 7
 
 
 def _found(made: Bills) -> list[tuple[Incident, float]]:
-    """Return the incidents that alert, each with what was expected of its days."""
+    """Return the incidents that alert, each with its impact as told: actual − expected from its change point on."""
     running = {(one.series, day): one for one in made.incidents for day in range(one.start, one.end)}
     calendar = Calendar(holidays=bills.HOLIDAYS)
     detector = CostSeries(calendar, made.mean.shape[1] / 1000)
@@ -74,20 +73,18 @@ def _found(made: Bills) -> list[tuple[Incident, float]]:
         detector.advance(calendar.index(moment.replace(tzinfo=UTC)))
         scores = detector.score_many(made.values[t])
         expected[t] = scores.expected
-        recent = detector.recent.copy()
-        may_begin = (scores.passes & (detector.open == 0)).any()
-        ahead = [detector.levels.expect(n).mean for n in range(_LONGEST)] if may_begin else []
-        for column in np.flatnonzero(detector.learn_many(made.values[t], scores)):
-            one = running.get((int(column), t))
-            if one is None or one.group in seen:
-                continue
-            seen.add(one.group)
-            length = abs(int(scores.window[column]))
-            last = np.append(recent[:, column], scores.z[column])[-length:]
-            since = t - (length - 1 - change_point(last)[0])
-            told = expected[max(since, one.start) : t, column].sum()
-            told += made.values[one.start : max(since, one.start), column].sum()
-            told -= sum(made.values[day, column] - expected[day, column] for day in range(since, one.start))
-            told += sum(float(ahead[n][column]) for n in range(one.end - t))
-            found.append((one, float(told)))
+        may_begin = np.flatnonzero(scores.passes & (detector.open == 0))
+        since = {column: detector.since(column, scores) for column in map(int, may_begin)}
+        begins = np.flatnonzero(detector.learn_many(made.values[t], scores))
+        ahead = [detector.levels.expect(n).mean for n in range(_LONGEST)] if len(begins) else []
+        for column in map(int, begins):
+            one = running.get((column, t))
+            if one is not None and one.group not in seen:
+                seen.add(one.group)
+                days = 1 + since[column]
+                before: Floats = expected[t + 1 - days : t + 1, column] * detector.held_back(column, days)
+                # what lies before its true start counts as well: the change point may be told too early or too late
+                told = float((made.values[t + 1 - days : t + 1, column] - before).sum())
+                told += sum(float(made.values[t + n, column] - ahead[n][column]) for n in range(1, one.end - t))
+                found.append((one, told))
     return found

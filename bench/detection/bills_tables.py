@@ -63,7 +63,7 @@ def markdown(outcome: Outcome) -> Iterator[str]:
     )
     yield ""
     rules = sorted({one.detector for one in outcome.powers} - {OURS})
-    yield f"| kind | size | incidents | oracle | {OURS} | of the oracle | delay | {' | '.join(rules)} |"
+    yield f"| {' | '.join(['kind', 'size', 'incidents', 'oracle', OURS, 'of the oracle', 'delay', *rules])} |"
     yield "|---|" + "---:|" * (6 + len(rules))
     cells: dict[tuple[str, float], dict[str, Power]] = {}
     for one in outcome.powers:
@@ -72,10 +72,10 @@ def markdown(outcome: Outcome) -> Iterator[str]:
         own = found[OURS]
         told = kind != "vanished_usage"
         share = f"{own.found / own.oracle:.2f}" if told and own.oracle > 0 else "–"
-        others = " | ".join(f"{found[name].found:.2f}" for name in rules)
+        others = "".join(f" {found[name].found:.2f} |" for name in rules)
         yield (
             f"| {kind} | {size:g} | {own.incidents} | {f'{own.oracle:.2f}' if told else '–'} | {own.found:.2f} "
-            f"| {share} | {f'{own.delay:.0f}' if own.found else '–'} | {others} |"
+            f"| {share} | {f'{own.delay:.0f}' if own.found else '–'} |{others}"
         )
     yield ""
 

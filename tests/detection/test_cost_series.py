@@ -87,6 +87,31 @@ def test_a_creep_is_found_though_the_level_follows_it():
     assert scores[alerts[0][0]].window[3] in {7, 28}
 
 
+def test_what_a_creep_has_taught_is_taken_back_when_it_is_found():
+    values = ordinary(228)
+    values[200:, 3] *= 1 + 0.3 * np.arange(1, 29) / 28
+    detector, scores, alerts = run(values[:218])
+    found = alerts[0][0]
+    learnt, kept = scores[found].expected[3], scores[found + 1].expected[3]
+
+    assert learnt > 1.04 * 100 > kept
+    assert kept == pytest.approx(100, rel=0.03)
+
+
+def test_what_was_expected_is_told_without_what_the_creep_has_taught():
+    values = ordinary(228)
+    values[200:, 3] *= 1 + 0.3 * np.arange(1, 29) / 28
+    found = run(values)[2][0][0]
+    before, scores, _ = run(values[: found + 1])
+    told = np.array([one.expected[3] for one in scores[200:]])
+
+    held = told * before.held_back(3, len(told))
+
+    week = np.array([1.0] * 5 + [0.6] * 2)[np.arange(200, found + 1) % 7]
+    assert np.abs(held / (100 * week) - 1).max() < 0.06
+    assert held.sum() < told.sum()
+
+
 def test_usage_that_vanishes_alerts_downwards():
     values = ordinary()
     values[120:, 3] = 0
