@@ -1,9 +1,9 @@
 """What an incident is said to have cost, held against the truth, kind by kind.
 
 From the alert on, the expected cost is what the levels foretold on the day of the alert; before it, back to the change
-point, what was expected each day, without what has been learnt since. Two truths: the dollars that the incident added, and by how much its days cost more
-than the generator meant. They differ by the noise of the incident's own days, which no one can tell from the incident:
-so beside ours stands what one would say who knows the true mean.
+point, what was expected each day, without what has been learnt since. Two truths: the dollars that the incident added,
+and by how much its days cost more than the generator meant. They differ by the noise of the incident's own days, which
+no one can tell from the incident: so beside ours stands what one would say who knows the true mean.
 """
 
 from collections import defaultdict

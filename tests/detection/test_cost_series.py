@@ -90,7 +90,7 @@ def test_a_creep_is_found_though_the_level_follows_it():
 def test_what_a_creep_has_taught_is_taken_back_when_it_is_found():
     values = ordinary(228)
     values[200:, 3] *= 1 + 0.3 * np.arange(1, 29) / 28
-    detector, scores, alerts = run(values[:218])
+    _, scores, alerts = run(values[:218])
     found = alerts[0][0]
     learnt, kept = scores[found].expected[3], scores[found + 1].expected[3]
 
