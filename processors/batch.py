@@ -1,7 +1,7 @@
 """The batch driver: runs a chain of steps over recorded input in one process, for replay, backtest, benchmark and test.
 
-Outputs go straight to the next step of the chain, or to `emit` when no step of the chain reads their topic. Nothing is
-committed: a batch that is cut short is run again.
+Outputs go straight to the next step of the chain, and to `emit` when no step of the chain reads their topic or when
+it is one that others read as well. Nothing is committed: a batch that is cut short is run again.
 """
 
 from collections import deque
@@ -10,10 +10,13 @@ from collections.abc import Callable, Sequence
 from processors.runner import StepFailedError, StepRunner
 from processors.step import DictState, Json, Output, Step
 from schemas.events import Event
-from spendstream.topics import Topic
+from spendstream.topics import AGGREGATES, Topic
 
 #: What becomes of an event that a step could not process.
 OnFailure = Callable[[Topic, int, Event, StepFailedError], None]
+
+#: What goes to ClickHouse, whatever else reads it.
+_READ_BY_OTHERS = frozenset({AGGREGATES})
 
 #: Step name → partition → its state.
 States = dict[str, dict[int, dict[str, Json]]]
@@ -31,7 +34,7 @@ class BatchDriver:
     steps
         The chain; a topic is read by every step that names it among its inputs.
     emit
-        Receives the outputs that no step of the chain reads.
+        Receives the outputs that no step of the chain reads, and announcements.
     on_failure
         Receives what a step could not process; by default the failure is raised.
     states
@@ -63,7 +66,7 @@ class BatchDriver:
                 for output in self._run(step, where, number, current):
                     if output.topic in self._readers:
                         queue.append((output.topic, output.partition, output.event))
-                    else:
+                    if output.topic not in self._readers or output.topic in _READ_BY_OTHERS:
                         self._emit(output)
 
     def _run(self, step: Step, topic: Topic, partition: int, event: Event) -> list[Output]:

@@ -1,5 +1,6 @@
 """Which steps there are, made for a deployment."""
 
+from processors.anomalies import AnomaliesOptions, anomalies
 from processors.ledger import LedgerOptions, Record, ledger
 from processors.live_names import changelog_name
 from processors.step import Step
@@ -11,9 +12,20 @@ def steps(settings: Settings, run: str | None = None) -> tuple[Step, ...]:
     """Return all steps, in the order of the flow; `run` is by default the one of the settings."""
     name = run or settings.processing.run
     kafka = settings.kafka
+    detection = settings.detection
+    detected = AnomaliesOptions(
+        kafka.shards,
+        kafka.epoch,
+        name,
+        detection.false_alerts_a_week,
+        detection.levels,
+        detection.settle_hours,
+        detection.holidays,
+    )
     return (
         ledger(LedgerOptions(kafka.shards, kafka.epoch, name, settings.ledger.tags, record_of(settings))),
         totals(TotalsOptions(kafka.shards, kafka.epoch, name)),
+        *((anomalies(detected),) if detection.enabled else ()),
     )
 
 

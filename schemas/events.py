@@ -400,7 +400,17 @@ class CostAnomaly:
     passes: bool
     """The false-alert control lets it pass."""
     shape: Literal[
-        "spike", "step", "creep", "new", "vanished", "fee_missing", "fee_doubled", "fee_new", "credit", "restatement"
+        "spike",
+        "step",
+        "creep",
+        "new",
+        "vanished",
+        "fee_missing",
+        "fee_doubled",
+        "fee_new",
+        "fee_changed",
+        "credit",
+        "restatement",
     ]
     """What kind of change it is."""
     cause: Literal["unknown", "usage", "rate"]

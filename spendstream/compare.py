@@ -9,7 +9,7 @@ from spendstream.money import from_units, to_units
 from spendstream.settings import Settings
 
 #: Tables that hold what steps made, by run.
-TABLES = ("totals", "hour_totals", "rolling_totals", "announcements")
+TABLES = ("totals", "hour_totals", "rolling_totals", "announcements", "anomalies")
 _SHOWN = 50
 _TOLD = 12
 

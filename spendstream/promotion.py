@@ -27,7 +27,7 @@ from spendstream.replay import Progress, Replay
 from spendstream.replay_input import Range, Reader
 from spendstream.runs import begin_first, known_run, runs
 from spendstream.settings import ConfigurationError, Settings
-from spendstream.topics import PARTIALS, STATEMENTS, Topic
+from spendstream.topics import AGGREGATES, PARTIALS, STATEMENTS, Topic
 
 
 def promote(
@@ -72,10 +72,10 @@ def promote(
                 "replay without --from under another id, and promote that"
             )
         fed = replay.feed(reader, Range(), beginning, last, progress)
-        partials = reader.ends(PARTIALS)
+        ends = {topic: reader.ends(topic) for topic in (PARTIALS, AGGREGATES)}
     until_written(settings)
     _leave_state(settings.of_run(run), clock, fed.states)
-    _leave_offsets(settings.of_run(run), {STATEMENTS: last, PARTIALS: partials})
+    _leave_offsets(settings.of_run(run), {STATEMENTS: last, **ends})
     now = clock.now()
     record = replace(record, state="live", finished_at=now, to_offsets=replay.named(last), events=fed.events)
     replay.record(record)

@@ -216,6 +216,22 @@ class Ledger(Section):
     of_record: tuple[SourceOfRecord, ...] = Field((), description="sources of record, where two tell of one account")
 
 
+class Detection(Section):
+    """Anomalies: what is scored, and how many false alerts that may cost."""
+
+    enabled: bool = Field(True, description="score what is announced")
+    false_alerts_a_week: float = Field(1.0, gt=0, le=10_000, description="borne by the whole organisation")
+    levels: tuple[Literal["organisation", "provider", "account", "service", "account_service", "tag"], ...] = Field(
+        ("organisation", "account", "service", "account_service", "tag"),
+        min_length=1,
+        description="levels of series that are scored",
+    )
+    settle_hours: int = Field(
+        96, ge=24, le=720, description="a day's figures are learnt so long after it began; before, it is looked at"
+    )
+    holidays: tuple[date, ...] = Field((), description="days that differ from their weekday")
+
+
 class Processing(Section):
     """The Faust workers."""
 
@@ -294,6 +310,7 @@ class Settings(BaseSettings):
     scheduling: Scheduling = Scheduling()
     focus: tuple[FocusExport, ...] = ()
     ledger: Ledger = Ledger()
+    detection: Detection = Detection()
     processing: Processing = Processing()
     sink: Sink = Sink()
     alerts: Alerting = Alerting()

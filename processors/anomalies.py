@@ -1,0 +1,136 @@
+"""Anomalies: scores what totals announce, and tells of incidents from their opening to their close.
+
+A partition of `cost.aggregates` holds whole families of series. Its series are divided into *lanes*, one for each
+currency and view, whose days are settled together (`processors.anomaly_lane`). The false alerts that the organisation
+bears are shared evenly by the partitions: families are spread over them by a hash, so that none has many more than
+another, and no partition has to know how many series the others have.
+
+State of a partition: `seen`, version and part of the last announcement; the entries of each lane.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from processors.anomaly_lane import Lane, LaneOptions
+from processors.series import Level, parse, quoted
+from processors.step import Output, State, Step
+from schemas.events import CostAggregate, Event
+from spendstream.topics import AGGREGATES, ANOMALIES
+
+#: Parts of an account's service, which explain it and are not scored.
+_PARTS: tuple[Level, ...] = ("region", "usage_type")
+
+
+@dataclass(frozen=True, slots=True)
+class AnomaliesOptions:
+    """What anomalies need to know of the deployment.
+
+    Attributes
+    ----------
+    false_alerts_a_week
+        How many the whole organisation bears.
+    levels
+        Levels of series that are scored.
+    settle_hours
+        Hours after a day began from which its figures are learnt.
+    holidays
+        Days that differ from their weekday.
+    """
+
+    shards: int
+    epoch: int = 1
+    run: str = "live"
+    false_alerts_a_week: float = 1.0
+    levels: tuple[Level, ...] = ("organisation", "account", "service", "account_service", "tag")
+    settle_hours: int = 96
+    holidays: tuple[date, ...] = ()
+
+    def of_a_lane(self) -> LaneOptions:
+        """Return what a lane needs of it; fees are judged at the most detailed level there is."""
+        fee_level: Level = "account_service" if "account_service" in self.levels else self.levels[0]
+        return LaneOptions(self.false_alerts_a_week / self.shards, self.settle_hours, fee_level, self.holidays)
+
+
+def anomalies(options: AnomaliesOptions) -> Step:
+    """Return anomalies as a step."""
+    return Step(
+        name="anomalies",
+        inputs=(AGGREGATES,),
+        open=lambda partition, state, counts: AnomaliesPartition(options, partition, state, counts),
+        until={CostAggregate.SUBJECT: "row_effective"},
+    )
+
+
+class AnomaliesPartition:
+    """The lanes of one partition."""
+
+    def __init__(self, options: AnomaliesOptions, partition: int, state: State, counts: Counter[str]) -> None:
+        self._options = options
+        self._partition = partition
+        self._state = state
+        self._counts = counts
+        self._lanes: dict[str, Lane] = {}
+        for key, _ in state.scan("l/"):
+            self._lane(key[2:])
+
+    def process(self, event: Event) -> Iterable[Output]:
+        """Take an announcement; with its last part, detect and tell."""
+        if not isinstance(event, CostAggregate):
+            return ()
+        if event.run != self._options.run or event.epoch != self._options.epoch:
+            self._counts["announcements_of_other_runs"] += 1
+            return ()
+        seen: Any = self._state.get("seen") or [0, 0]
+        if [event.version, event.part] <= seen:
+            self._counts["announcements_known"] += 1
+            return ()
+        self._state.put("seen", [event.version, event.part])
+        touched = self._take(event)
+        if event.part < event.parts - 1:
+            for lane in touched:
+                lane.save()
+            return ()
+        told = []
+        for _, lane in sorted(self._lanes.items()):
+            if lane.has(_book(event)):
+                lane.note(_book(event), event)
+                told += lane.close(event)
+        self._counts["announcements"] += 1
+        self._counts["incidents_told"] += len(told)
+        return [Output(ANOMALIES, self._partition, one.id.encode(), one) for one in told]
+
+    def _take(self, event: CostAggregate) -> list[Lane]:
+        """Hand the totals of an announcement to their lanes, and return these."""
+        levels = {*self._options.levels, *(_PARTS if "account_service" in self._options.levels else ())}
+        suffix = f"~{quoted(event.view)}" if event.view else ""
+        lanes: list[Lane | None] = []
+        for key in event.series:
+            series = parse(key)
+            lanes.append(self._lane(series.currency + suffix) if series.level in levels else None)
+        rows = zip(event.row_series, event.row_day, event.row_kind, event.row_effective, strict=True)
+        touched: dict[int, Lane] = {}
+        for index, day, kind, effective in rows:
+            lane = lanes[index]
+            if lane is not None:
+                touched[id(lane)] = lane
+                lane.take(event.series[index], day, kind, effective)
+        for lane in touched.values():
+            lane.join(_book(event))
+        return list(touched.values())
+
+    def _lane(self, name: str) -> Lane:
+        lane = self._lanes.get(name)
+        if lane is None:
+            lane = Lane(name, self._options.of_a_lane(), self._state, self._counts, self._tested)
+            self._lanes[name] = lane
+        return lane
+
+    def _tested(self) -> int:
+        return sum(lane.series for lane in self._lanes.values())
+
+
+def _book(event: CostAggregate) -> str:
+    return "/".join(quoted(name) for name in (event.source, event.provider, event.billing_account, event.view or ""))

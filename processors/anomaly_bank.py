@@ -1,0 +1,254 @@
+"""The models of all scored series of a lane, and how they are kept: rows of arrays, in blocks of the state.
+
+A day is settled once, and then learnt; until then it is looked at as often as it is read, which changes nothing. Days
+that are not settled follow one another in a look as settled ones do, so that a change that lasts for two of them is
+seen as such.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+
+from detection.calibration import Bools, Floats
+from detection.cost_series import BAND, CostSeries, Scores
+from detection.explain import change_point
+from detection.levels import Ints
+from detection.packed import packed, unpacked
+from detection.seasons import Calendar
+from processors.anomaly_completeness import Completeness
+from processors.anomaly_days import KEPT
+from processors.step import State
+
+BLOCK = 16
+"""Series in one entry of the state."""
+_DORMANT_DAYS = 30
+_BOUND = 4.0
+"""Standard deviations that one day counts at most in a longer window, as `CostSeries` has it."""
+_LOOKS = 4.0
+"""A day is looked at so often, by and large, before it is settled: each look has its share of the false alerts."""
+_UNSURE = 0.1
+"""Standard deviation of what is visible of a day, as a share of it, where nothing was learnt of that yet."""
+_ACTUAL, _EXPECTED, _SPREAD = range(3)
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A day of every series, scored; currency units, arrays by row.
+
+    Attributes
+    ----------
+    day
+        Since 1970.
+    spread
+        Standard deviation of the expected.
+    score
+        −log10 p.
+    window
+        Length of the window that is most surprising; negative: downwards.
+    begins
+        Where an incident begins.
+    before, after
+        Side of the incident that was, and is, open in the models: 1, −1 or 0.
+    share
+        Share of the day that should be visible.
+    recent
+        Standardised residuals of the days before.
+    """
+
+    day: int
+    actual: Floats
+    expected: Floats
+    spread: Floats
+    z: Floats
+    score: Floats
+    window: Ints
+    begins: Bools
+    before: Ints
+    after: Ints
+    share: Floats
+    recent: Floats
+
+    def since(self, row: int) -> int:
+        """Return the day on which what the window saw most likely began."""
+        length = abs(int(self.window[row])) or 1
+        last = np.append(self.recent[:, row], self.z[row])[-length:]
+        return self.day - (length - 1 - change_point(last)[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A day that is not settled: costs by key, and how many hours after it began they were read."""
+
+    day: int
+    costs: Mapping[str, float]
+    age_hours: float
+
+
+class Bank:
+    """The models of the series of a lane, by key."""
+
+    def __init__(self, lane: str, state: State, holidays: Iterable[date], false_alerts_a_week: float) -> None:
+        self.visible = Completeness(lane, state)
+        # Half of the false alerts is for days that are settled, half for looks at those that are not.
+        self.series = CostSeries(Calendar(holidays=frozenset(holidays)), false_alerts_a_week / 2)
+        self.rows: dict[str, int] = {}
+        self.keys: list[str] = []
+        self._last: Ints = np.zeros(0, dtype=np.int64)
+        self._past: Floats = np.zeros((3, KEPT, 0))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def kept(self) -> int:
+        """How many settled days `past` goes back."""
+        return KEPT
+
+    def settle(self, day: int, costs: Mapping[str, float]) -> Scored:
+        """Learn a day; without costs at all it counts as missing."""
+        self._add([key for key, cost in costs.items() if cost > 0 and key not in self.rows])
+        self.series.advance(day)
+        values = self._values(day, costs)
+        recent, before = self.series.recent.copy(), self.series.open.copy()
+        scores = self.series.score_many(values)
+        begins = self.series.learn_many(values, scores)
+        self.visible.settle(day, values)
+        spread = (scores.upper - scores.expected) / BAND
+        self._past[:, day % KEPT] = values, scores.expected, spread
+        for key, cost in costs.items():
+            if cost and key in self.rows:
+                self._last[self.rows[key]] = day
+        return self._scored(day, values, scores, begins, before, np.ones(len(self)), recent)
+
+    def look(self, days: Sequence[Look]) -> list[Scored]:
+        """Score days that follow the settled ones, and learn nothing but what is visible of them.
+
+        Where it is not known what should be visible of a day, it counts only if it has cost too much already.
+        """
+        kept, found = self.series.recent, []
+        resting = (self.series.open == 0) & (self.series.quiet == 0)
+        needed = (self.series.needed + np.log(_LOOKS)) / np.log(10)
+        for one in days:
+            values = self._values(one.day, one.costs)
+            self.visible.see(one.day, one.age_hours, values)
+            share, spread, sure = self.visible.shares(one.age_hours)
+            share, spread = np.where(sure, share, 1.0), np.where(sure, spread, _UNSURE)
+            recent = self.series.recent
+            ahead = one.day - (self.series.levels.period or 0)
+            scores = self.series.score_many(values, share, spread, ahead)
+            begins = (scores.score >= needed) & resting & (sure | (scores.window > 0))
+            found.append(self._scored(one.day, values, scores, begins, self.series.open.copy(), share, recent))
+            z = np.where(sure | (scores.z > 0), np.clip(scores.z, -_BOUND, _BOUND), 0.0)
+            self.series.recent = np.vstack([recent[1:], z])
+        self.series.recent = kept
+        return found
+
+    def _scored(
+        self,
+        day: int,
+        values: Floats,
+        scores: Scores,
+        begins: Bools,
+        before: Ints,
+        share: Floats,
+        recent: Floats,
+    ) -> Scored:
+        spread = (scores.upper - scores.expected) / BAND
+        after = self.series.open.copy()
+        return Scored(
+            day, values, scores.expected, spread, scores.z, scores.score, scores.window, begins, before, after, share,
+            recent,
+        )  # fmt: skip
+
+    def past(self, row: int, day: int) -> tuple[float, float, float]:
+        """Return actual, expected and spread of a settled day, at most `KEPT` days ago; NaN where it has none."""
+        actual, expected, spread = self._past[:, day % KEPT, row].tolist()
+        return actual, expected, spread
+
+    def restate(self, row: int, day: int, actual: float) -> None:
+        """Put a settled day's new cost in place of the old one; what was learnt of it stays."""
+        self._past[_ACTUAL, day % KEPT, row] = actual
+
+    def end(self, row: int) -> None:
+        """End an incident whose cause a restatement took away."""
+        self.series.open[row] = 0
+
+    def days_known(self, row: int) -> int:
+        """Return how many days a series was learnt."""
+        return int(self.series.levels.count[row])
+
+    def _values(self, day: int, costs: Mapping[str, float]) -> Floats:
+        """Return the costs by row: a series that is not mentioned costs nothing, unless it is long gone."""
+        values = np.full(len(self), np.nan)
+        if costs:
+            values[day - self._last <= _DORMANT_DAYS] = 0.0
+        for key, cost in costs.items():
+            if key in self.rows:
+                values[self.rows[key]] = cost
+        return values
+
+    def _add(self, keys: Sequence[str]) -> None:
+        if not keys:
+            return
+        for key in sorted(keys):
+            self.rows[key] = len(self.keys)
+            self.keys.append(key)
+        self.series.add(len(keys))
+        self.visible.add(len(keys))
+        self._last = np.append(self._last, np.zeros(len(keys), dtype=np.int64))
+        self._past = np.concatenate([self._past, np.full((3, KEPT, len(keys)), np.nan)], axis=2)
+
+    def blocks(self) -> Iterator[dict[str, Any]]:
+        """Yield the state as plain data, `BLOCK` series each."""
+        arrays = {name: np.array(value, dtype=np.float64) for name, value in _flat(self.series.plain()).items()}
+        arrays |= {"last": self._last.astype(np.float64), "past": self._past, "visible": self.visible.curves}
+        for start in range(0, len(self.keys), BLOCK):
+            rows = slice(start, start + BLOCK)
+            cut = {name: array[..., rows] for name, array in arrays.items() if array.shape}
+            yield {
+                "names": self.keys[rows],
+                "period": self.series.levels.period,
+                "arrays": {name: [list(array.shape), packed(array.ravel().tolist())] for name, array in cut.items()},
+            }
+
+    def restore(self, blocks: Sequence[Mapping[str, Any]]) -> None:
+        """Take over what `blocks` gave, in its order."""
+        if not blocks:
+            return
+        arrays = {
+            name: np.concatenate([_array(block["arrays"][name]) for block in blocks], axis=-1)
+            for name in blocks[0]["arrays"]
+        }
+        self.keys = [name for block in blocks for name in block["names"]]
+        self.rows = {name: row for row, name in enumerate(self.keys)}
+        self._last = arrays.pop("last").astype(np.int64)
+        self._past = arrays.pop("past")
+        self.visible.curves = arrays.pop("visible")
+        self.series.restore(_nested(arrays | {"levels.period": blocks[0]["period"]}))
+
+
+def _flat(plain: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in plain.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+    flat.pop("levels.period", None)
+    return flat
+
+
+def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    nested: dict[str, Any] = {}
+    for path, value in flat.items():
+        *above, name = path.split(".")
+        into = nested
+        for one in above:
+            into = into.setdefault(one, {})
+        into[name] = value
+    return nested
+
+
+def _array(stored: Sequence[Any]) -> Floats:
+    shape, text = stored
+    return np.array(unpacked(text)).reshape(shape)

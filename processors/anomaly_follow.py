@@ -1,0 +1,292 @@
+"""The incidents of a lane: opened, followed day by day, closed, and taken back.
+
+The models say where an incident begins and whether it goes on; here it gets a name, its beginning and its size. One
+that a look has found is not confirmed before its day is settled; when it turns out to be none, it is withdrawn.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from detection.cost_series import BAND
+from processors.anomaly_bank import Bank, Scored
+from processors.anomaly_calendars import Calendars, Shape, Told
+from processors.anomaly_days import DayCosts
+from processors.anomaly_incidents import Incident, Shown, incident_id
+from processors.anomaly_parts import contributors, is_divided
+from processors.step import State
+
+OUTSIDE = 2.0
+"""Standard deviations from where a day belongs to an incident."""
+_VANISHED = 0.05
+_NEW_DAYS = 7
+_FEE_DAYS = 7
+_NEAR_DAYS = 10
+
+IsWarm = Callable[[int], bool]
+
+
+class Following:
+    """The incidents of one lane, by id."""
+
+    def __init__(self, lane: str, state: State, bank: Bank, days: DayCosts) -> None:
+        self._prefix = f"i/{lane}/"
+        self._state = state
+        self._bank = bank
+        self._days = days
+        self._known = {
+            key[len(self._prefix) :]: Incident.from_plain(stored) for key, stored in state.scan(self._prefix)
+        }
+        self._active = {one.key: one.id for one in self._known.values() if one.is_open and not one.apart}
+        self._changed: set[str] = set()
+
+    def settle(self, scored: Scored, is_warm: IsWarm) -> None:
+        """Follow the incidents over a day that was learnt, and open those that begin."""
+        for row in np.flatnonzero(scored.begins).tolist():
+            key = self._bank.keys[row]
+            if key not in self._active and is_warm(row):
+                self._open(scored, row, confirmed=True)
+        for name in list(self._active.values()):
+            incident = self._known[name]
+            at = self._bank.rows.get(incident.key)
+            if at is not None and np.isfinite(scored.actual[at]):
+                self._keep(_followed(incident, scored, at))
+
+    def look(self, looked: Sequence[Scored], is_warm: IsWarm, closed: int) -> None:
+        """Open what days show that are not settled, and take back what they showed and show no longer.
+
+        Of a day that no source has closed, only a rise is told: what is missing may be on its way.
+        """
+        by_day = {one.day: one for one in looked}
+        for name in list(self._active.values()):
+            incident = self._known[name]
+            if incident.confirmed or incident.shape == "new":
+                continue
+            scored, row = by_day.get(incident.opened), self._bank.rows[incident.key]
+            if scored is None or not (scored.begins[row] or incident.side * scored.z[row] > OUTSIDE):
+                self._keep(replace(incident, withdrawn=True))
+        for scored in looked:
+            for row in np.flatnonzero(scored.begins).tolist():
+                falls = scored.window[row] < 0
+                if self._bank.keys[row] in self._active or (falls and scored.day > closed) or not is_warm(row):
+                    continue
+                self._open(scored, row, confirmed=False)
+
+    def _open(self, scored: Scored, row: int, *, confirmed: bool) -> None:
+        key, day, since = self._bank.keys[row], scored.day, scored.since(row)
+        shown = _shown(scored, row)
+        shape = self._shape(abs(int(scored.window[row])), shown)
+        side = int(np.sign(scored.window[row])) or 1
+        incident = self._named(
+            key, shape, day, Incident("", key, shape, day, since, side, float(scored.score[row]), shown)
+        )
+        settled = self._bank.series.levels.period or 0
+        for earlier in range(since, min(day, settled + 1)):
+            actual, expected, spread = self._bank.past(row, earlier)
+            if np.isfinite(actual) and np.isfinite(expected):
+                band = BAND * spread
+                past = Shown(earlier, actual, expected, max(expected - band, 0.0), expected + band)
+                incident = incident.outside(past, 0.0)
+        incident = replace(incident, shape=shape, confirmed=confirmed, shown=shown)
+        self._keep(replace(incident, parts=self._parts(incident)))
+
+    def _shape(self, window: int, shown: Shown) -> Shape:
+        if shown.actual <= _VANISHED * shown.expected:
+            return "vanished"
+        if window <= 1:
+            return "spike"
+        return "creep" if window == self._bank.series.windows[-1] else "step"
+
+    def arrive(self, key: str, day: int, cost: float) -> None:
+        """Open an incident of a series that is new with a settled day, or confirm it."""
+        self._new(key, day, cost)
+        incident = self._known[self._active[key]]
+        self._keep(replace(incident, confirmed=True, excess=0.0, weight=0.0, since=day, until=day + _NEW_DAYS - 1))
+
+    def expect(self, passing: Mapping[str, tuple[int, float]]) -> None:
+        """Tell of series (key → day, cost) that are new on days which are not settled; take back those that are not."""
+        for key, (day, cost) in sorted(passing.items()):
+            if key not in self._active:
+                self._new(key, day, cost)
+            incident = self._known[self._active[key]]
+            if not incident.confirmed and incident.shape == "new":
+                shown = Shown(day, cost, 0.0, 0.0, 0.0)
+                self._keep(replace(incident, shown=shown, excess=cost, weight=1.0))
+        for name in list(self._active.values()):
+            incident = self._known[name]
+            gone = incident.key not in passing and incident.key not in self._bank.rows
+            if incident.shape == "new" and not incident.confirmed and gone:
+                self._keep(replace(incident, withdrawn=True))
+
+    def _new(self, key: str, day: int, cost: float) -> None:
+        if key in self._active:
+            return
+        shown = Shown(day, cost, 0.0, 0.0, 0.0)
+        incident = Incident("", key, "new", day, day, 1, 0.0, shown, until=day + _NEW_DAYS - 1, last=day)
+        incident = self._named(key, "new", day, incident)
+        self._keep(replace(incident, parts=self._parts(incident)))
+
+    def tell(self, told: Told) -> None:
+        """Take what a calendar says; it closes by itself after a week."""
+        known = self._known.get(incident_id(told.key, told.day, told.shape))
+        if known is None or known.withdrawn:
+            self.stand_apart(told, told.day + _FEE_DAYS)
+
+    def stand_apart(self, told: Told, until: int, score: float = 0.0) -> None:
+        """Open an incident that no model follows: of a calendar, or of a restatement."""
+        shown = Shown(told.day, told.actual, told.expected, told.expected, told.expected)
+        excess = told.actual - told.expected
+        side = 1 if excess >= 0 else -1
+        incident = Incident(
+            "", told.key, told.shape, told.day, told.day, side, score, shown, True, until, excess, 1.0, 0.0, told.day
+        )
+        self._keep(self._named(told.key, told.shape, told.day, incident))
+
+    def judge_again(self, calendars: Calendars, key: str, day: int) -> None:
+        """Take back what a calendar said of a day that was restated, when it says so no longer."""
+        for one in list(self._known.values()):
+            near = _NEAR_DAYS if one.shape == "fee_missing" else 0
+            judged = one.key == key and one.shape.startswith("fee") and abs(one.opened - day) <= near
+            if judged and not one.withdrawn and not calendars.still(key, one.shape, one.opened):
+                self._keep(replace(one, withdrawn=True))
+
+    def covering(self, key: str, day: int) -> Incident | None:
+        """Return the incident of a series that a settled day belongs to."""
+        for one in self._known.values():
+            if (
+                one.key == key
+                and not one.apart
+                and one.confirmed
+                and not one.withdrawn
+                and one.since <= day <= one.last
+            ):
+                return one
+        return None
+
+    def restated(self, incident: Incident, day: int, change: float, *, still: bool) -> None:
+        """Take a restatement of one of an incident's days, which may have taken its cause away."""
+        shown = incident.shown
+        if shown.day == day:
+            shown = replace(shown, actual=shown.actual + change)
+        self._keep(replace(incident, excess=incident.excess + change, shown=shown, withdrawn=not still))
+
+    def pass_time(self, today: int) -> None:
+        """Close what only stands for a while."""
+        for one in list(self._known.values()):
+            if one.apart and one.is_open and one.until is not None and today >= one.until:
+                self._keep(replace(one, ended=one.until))
+
+    def folded(self, looked: Sequence[Scored]) -> list[Incident]:
+        """Return all incidents, in the order of their ids, with what days add that are not settled."""
+        return [self._folded(self._known[name], looked) for name in sorted(self._known)]
+
+    def _folded(self, incident: Incident, looked: Sequence[Scored]) -> Incident:
+        row = self._bank.rows.get(incident.key)
+        if not incident.is_open or incident.apart or row is None:
+            return incident
+        before = incident.shown
+        for scored in looked:
+            if scored.day < incident.since or not np.isfinite(scored.actual[row]):
+                continue
+            found = scored.day == incident.opened and not incident.confirmed
+            incident = _with_day(incident, scored, row, outside=found or _is_outside(incident, scored, row))
+        if incident.shown.day != before.day:
+            incident = replace(incident, parts=self._parts(incident) or incident.parts)
+        return incident
+
+    def _parts(self, incident: Incident) -> tuple[tuple[str, float], ...]:
+        if not is_divided(incident.series):
+            return ()
+        found = contributors(self._days, incident.series, incident.kind, incident.shown.day, incident.since)
+        return tuple(found)
+
+    def remember(self, told: Incident) -> None:
+        """Remember what was told of an incident; what days added that are not settled is left out."""
+        self._keep(replace(self._known[told.id], said=told.said, parts=told.parts))
+
+    def forget(self, day: int) -> None:
+        """Forget incidents that were over before a day."""
+        for name, one in list(self._known.items()):
+            over = one.ended if one.ended is not None else one.opened if one.withdrawn else None
+            if over is not None and over < day:
+                del self._known[name]
+                self._changed.add(name)
+
+    def begin_again(self, bank: Bank) -> None:
+        """Withdraw all, for the days are learnt once more; what is found again is told under its old id."""
+        self._bank = bank
+        for one in list(self._known.values()):
+            self._keep(replace(one, withdrawn=True))
+
+    def save(self) -> None:
+        """Write what has changed."""
+        for name in sorted(self._changed):
+            if name in self._known:
+                plain: Any = self._known[name].plain()
+                self._state.put(self._prefix + name, plain)
+            elif self._state.get(self._prefix + name) is not None:
+                self._state.delete(self._prefix + name)
+        self._changed.clear()
+
+    def _named(self, key: str, shape: Shape, day: int, incident: Incident) -> Incident:
+        name = incident_id(key, day, shape)
+        known = self._known.get(name)
+        return replace(incident, id=name, said=known.said if known else ())
+
+    def _keep(self, incident: Incident) -> None:
+        if self._known.get(incident.id) == incident:
+            return
+        self._known[incident.id] = incident
+        self._changed.add(incident.id)
+        if incident.apart:
+            return
+        if incident.is_open:
+            self._active[incident.key] = incident.id
+        elif self._active.get(incident.key) == incident.id:
+            del self._active[incident.key]
+
+
+def _followed(incident: Incident, scored: Scored, row: int) -> Incident:
+    """Return an incident after a settled day."""
+    day = scored.day
+    if incident.shape == "new":
+        if not incident.confirmed:
+            return replace(incident, withdrawn=True)
+        incident = _with_day(incident, scored, row, outside=True)
+        return replace(incident, ended=day) if day >= (incident.until or day) else incident
+    outside = bool(scored.begins[row]) or _is_outside(incident, scored, row)
+    if scored.begins[row] or scored.before[row] or scored.after[row]:
+        incident = replace(_with_day(_settled(incident), scored, row, outside=outside), confirmed=True)
+        return incident if scored.after[row] else replace(incident, ended=day)
+    if incident.confirmed:
+        return replace(incident, ended=day)
+    if day < incident.opened:
+        return _with_day(incident, scored, row, outside=True) if day >= incident.since else incident
+    if outside:
+        return replace(_with_day(_settled(incident), scored, row, outside=True), confirmed=True, ended=day)
+    return replace(incident, withdrawn=True)
+
+
+def _settled(incident: Incident) -> Incident:
+    """Return an incident whose score is to be that of settled days, not of a look."""
+    return incident if incident.confirmed else replace(incident, score=0.0)
+
+
+def _is_outside(incident: Incident, scored: Scored, row: int) -> bool:
+    return incident.shape == "new" or bool(incident.side * scored.z[row] > OUTSIDE)
+
+
+def _with_day(incident: Incident, scored: Scored, row: int, *, outside: bool) -> Incident:
+    shown = _shown(scored, row)
+    if incident.shape == "new":
+        shown = replace(shown, expected=0.0, lower=0.0, upper=0.0)
+        return incident.outside(shown, 0.0)
+    return incident.outside(shown, float(scored.score[row])) if outside else incident.inside(shown)
+
+
+def _shown(scored: Scored, row: int) -> Shown:
+    expected, band = float(scored.expected[row]), BAND * float(scored.spread[row])
+    actual, share = float(scored.actual[row]), float(scored.share[row])
+    return Shown(scored.day, actual, expected, max(expected - band, 0.0), expected + band, share)

@@ -1,0 +1,353 @@
+"""A lane: the series of one currency and view in one partition, whose days are settled together.
+
+At every close of a reading, in this order: restatements of settled days; fees and credits of the days that all books
+have closed; the days that are old enough are settled; the rest are looked at; what has changed of any incident is told.
+
+State: `l/{lane}` (where it stands), `i/{lane}/{id}` (incidents), `s/{lane}/{block}` (models), and what the parts of the
+lane keep.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import numpy as np
+
+from detection.arrivals import Arrivals
+from processors.anomaly_bank import Bank, Look, Scored
+from processors.anomaly_calendars import FEES, Calendars
+from processors.anomaly_days import KEPT, DayCosts
+from processors.anomaly_follow import Following
+from processors.anomaly_incidents import event_of
+from processors.anomaly_restated import Ages, Change, restate
+from processors.series import ChargeKind, Level, parse
+from processors.step import State
+from schemas.events import CostAggregate, CostAnomaly
+from spendstream.clock import day_number, to_millis
+
+_UNITS = 10**18
+_DAY_MS = 86_400_000
+_WARM_UP_DAYS = 21
+_STALE_DAYS = 5
+"""A book that is so far behind the others is not waited for."""
+_UNSAID_DAYS = 10
+"""A source that does not say what it has closed has closed what is so old."""
+_MOST_LOOKS = 14
+_AT_ONCE = 300_000
+"""Series times days that are settled at one close; the rest at the next, so that no event takes minutes."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaneOptions:
+    """How a lane detects.
+
+    Attributes
+    ----------
+    false_alerts_a_week
+        How many this partition bears, over all its lanes.
+    settle_hours
+        Hours after a day began from which its figures are learnt.
+    fee_level
+        The one level at which fees and credits are judged: on every level above they are the same ones.
+    holidays
+        Days that differ from their weekday.
+    """
+
+    false_alerts_a_week: float
+    settle_hours: int
+    fee_level: Level
+    holidays: tuple[date, ...] = ()
+
+
+@dataclass(slots=True)
+class _Head:
+    """Where a lane stands; days are since 1970.
+
+    Attributes
+    ----------
+    first, settled, told, newest
+        Its first day; the last that was learnt; the last whose fees were judged; the newest with a cost.
+    at
+        Time of the newest close, in ms.
+    books
+        Book → newest closed and final day.
+    changed
+        What settled days cost before they were restated, by series, charge class and day, until the next close.
+    again
+        A backfill brought older days, and all is learnt once more.
+    """
+
+    first: int | None = None
+    settled: int | None = None
+    told: int | None = None
+    newest: int = 0
+    at: int = 0
+    books: dict[str, list[int | None]] = field(default_factory=dict)
+    changed: dict[str, int] = field(default_factory=dict)
+    again: bool = False
+
+
+class Lane:
+    """The detection of one lane.
+
+    Parameters
+    ----------
+    name
+        Its name in the state.
+    options, state, counts
+        How it detects, the partition's state, and a counter of things worth watching.
+    tested
+        Returns how many series are tested in the partition.
+    """
+
+    def __init__(
+        self, name: str, options: LaneOptions, state: State, counts: Counter[str], tested: Callable[[], int]
+    ) -> None:
+        self._name = name
+        self._options = options
+        self._state = state
+        self._counts = counts
+        self._tested = tested
+        self.days = DayCosts(name, state)
+        self._calendars = Calendars(name, state)
+        stored: Any = state.get(f"l/{name}")
+        self._head = _Head(**stored["head"]) if stored else _Head()
+        self._arrivals = Arrivals.from_plain(stored["arrivals"]) if stored else Arrivals()
+        self._bank = self._new_bank()
+        self._blocks: int = stored["blocks"] if stored else 0
+        blocks: Any = [state.get(f"s/{name}/{number}") for number in range(self._blocks)]
+        self._bank.restore(blocks)
+        self._learnt = False
+        self._incidents = Following(name, state, self._bank, self.days)
+
+    def _new_bank(self) -> Bank:
+        return Bank(self._name, self._state, self._options.holidays, self._options.false_alerts_a_week)
+
+    @property
+    def series(self) -> int:
+        """How many series are scored."""
+        return len(self._bank)
+
+    def has(self, book: str) -> bool:
+        """Say whether a book ever told of this lane."""
+        return book in self._head.books
+
+    def take(self, series: str, day: int, kind: int, units: int) -> None:
+        """Take what a series costs on a day."""
+        head = self._head
+        if head.first is None or day < head.first:
+            if head.settled is not None and not head.again:
+                if head.settled - (head.first or 0) >= KEPT:
+                    self._counts["days_before_the_first"] += 1
+                    return
+                head.again = True
+            head.first = day
+        if head.settled is not None and day <= head.settled - KEPT and not head.again:
+            self._counts["restated_too_late"] += 1
+            return
+        head.newest = max(head.newest, day)
+        before = self.days.put(series, day, kind, units)
+        if head.told is not None and day <= head.told and before != units:
+            head.changed.setdefault(f"{series}|{kind}|{day}", before)
+
+    def join(self, book: str) -> None:
+        """Note that a book tells of this lane."""
+        self._head.books.setdefault(book, [None, None])
+
+    def note(self, book: str, event: CostAggregate) -> None:
+        """Note how far a book is closed."""
+        closed, final = self._head.books.get(book) or (None, None)
+        said = [
+            _later(closed, event.closed_through),
+            _later(final, event.final_through),
+        ]
+        self._head.at = max(self._head.at, to_millis(event.closed_at))
+        if said[0] is None:
+            said[0] = self._head.at // _DAY_MS - _UNSAID_DAYS
+        self._head.books[book] = said
+
+    def close(self, event: CostAggregate) -> list[CostAnomaly]:
+        """Detect, at the close of a reading, and return what is to be told."""
+        head = self._head
+        if head.first is None:
+            self.save()
+            return []
+        if head.again:
+            self._begin_again()
+        closed, settle = self._targets()
+        if head.settled is None:
+            head.settled = head.told = head.first - 1
+        self._restate()
+        self._pass_calendars(closed)
+        settled_all = self._settle(settle)
+        looked = self._look() if settled_all else []
+        self._incidents.look(looked, lambda row: self._is_warm(head.settled or 0, row), closed)
+        self._look_for_new(looked)
+        self._incidents.pass_time(head.at // _DAY_MS)
+        told = []
+        for incident in self._incidents.folded(looked):
+            remembered, one = event_of(incident, event)
+            if one is not None:
+                self._incidents.remember(remembered)
+                told.append(one)
+        self._incidents.forget(head.settled - KEPT)
+        self.save()
+        return told
+
+    def _begin_again(self) -> None:
+        """Learn all days once more, now that a backfill has brought what was before them."""
+        self._bank = self._new_bank()
+        self._arrivals = Arrivals()
+        self._calendars.begin_again()
+        self._incidents.begin_again(self._bank)
+        self._head.settled = self._head.told = None
+        self._head.changed, self._head.again, self._learnt = {}, False, True
+        self._counts["learnt_again"] += 1
+
+    def _targets(self) -> tuple[int, int]:
+        """Return the last day that all books have closed, and the last that is old enough to be learnt."""
+        books = list(self._head.books.values())
+        newest = max(closed or 0 for closed, _ in books)
+        live = [(closed or 0, final) for closed, final in books if (closed or 0) >= newest - _STALE_DAYS]
+        closed = min(closed for closed, _ in live)
+        old = (self._head.at - self._options.settle_hours * 3_600_000) // _DAY_MS
+        final = min(final or 0 for _, final in live)
+        return closed, min(closed, max(old, final))
+
+    def _restate(self) -> None:
+        """Weigh what was restated on days that were settled, or whose fees were judged."""
+        for place, before in sorted(self._head.changed.items()):
+            key, _, number = place.rpartition("|")
+            series, _, kind = key.rpartition("|")
+            day = int(number)
+            after = self.days.parts(day, series).get("", {}).get(kind, 0)
+            change = Change(key, day, before / _UNITS, after / _UNITS)
+            if int(kind) in FEES:
+                self._calendars.restate(key, day, change.after)
+                self._incidents.judge_again(self._calendars, key, day)
+                for one in self._calendars.judged(key, day) if self._is_warm(day) else ():
+                    self._incidents.tell(one)
+            if day <= (self._head.settled or 0):
+                row = self._bank.rows.get(key)
+                age = (self._head.at - day * _DAY_MS) / 3_600_000
+                ages = Ages(min(age, self._options.settle_hours), age, self._head.at // _DAY_MS)
+                warm = row is not None and self._is_warm(day, row)
+                restate(change, ages, self._bank, self._incidents, warm=warm)
+        self._learnt |= bool(self._head.changed)
+        self._head.changed = {}
+
+    def _pass_calendars(self, closed: int) -> None:
+        for day in range((self._head.told or 0) + 1, closed + 1):
+            fees: dict[str, float] = {}
+            credit: dict[str, tuple[float, float]] = {}
+            for series, kinds in self._scored(day):
+                if parse(series).level != self._options.fee_level:
+                    continue
+                fees |= {f"{series}|{kind}": units / _UNITS for kind, units in kinds.items() if int(kind) in FEES}
+                paid = kinds.get(str(int(ChargeKind.CREDIT)))
+                if paid is not None:
+                    usage = kinds.get(str(int(ChargeKind.USAGE)), 0) / _UNITS
+                    credit[f"{series}|{int(ChargeKind.CREDIT)}"] = (paid / _UNITS, usage)
+            for one in self._calendars.pass_day(day, fees, credit):
+                if self._is_warm(day):
+                    self._incidents.tell(one)
+            self._head.told = day
+
+    def _settle(self, until: int) -> bool:
+        """Learn the days up to `until`; say whether that is all of them."""
+        start, work = (self._head.settled or 0) + 1, 0
+        for day in range(start, until + 1):
+            if work > _AT_ONCE:
+                self._counts["days_left_for_later"] += until - day + 1
+                return False
+            costs = self._costs(day)
+            self._arrive(day, costs)
+            scored = self._bank.settle(day, costs)
+            self._incidents.settle(scored, lambda row, day=day: self._is_warm(day, row))  # type: ignore[misc]
+            self.days.forget(day - KEPT)
+            self._head.settled, self._learnt = day, True
+            work += len(self._bank) + 100
+        return True
+
+    def _arrive(self, day: int, costs: Mapping[str, float]) -> None:
+        """Take note of the series that are new, and tell of those that are no ordinary ones."""
+        self._bank.series.tested = self._tested()
+        self._arrivals.pass_days(1.0)
+        usage = {key: cost for key, cost in costs.items() if key.endswith("|0") and cost > 0}
+        if usage:
+            self._arrivals.usual = float(np.median(list(usage.values())))
+        if not self._is_warm(day):
+            return
+        for key in sorted(set(usage) - set(self._bank.rows)):
+            if self._arrivals.passes(usage[key], self._options.false_alerts_a_week):
+                self._incidents.arrive(key, day, usage[key])
+            self._arrivals.learn(usage[key])
+
+    def _look(self) -> list[Scored]:
+        """Score the days that are not settled, the first of them first."""
+        settled = self._head.settled or 0
+        last = min(self._head.newest, self._head.at // _DAY_MS, settled + _MOST_LOOKS)
+        self._bank.series.tested = self._tested()
+        if not len(self._bank):
+            return []
+        looks = []
+        for day in range(settled + 1, last + 1):
+            costs = self._costs(day)
+            if costs:
+                looks.append(Look(day, costs, (self._head.at - day * _DAY_MS) / 3_600_000))
+        return self._bank.look(looks)
+
+    def _look_for_new(self, looked: list[Scored]) -> None:
+        """Tell of new series before their first day is settled, and take back what is none any more."""
+        there: dict[str, tuple[int, float]] = {}
+        for one in looked:
+            for key, cost in self._costs(one.day).items():
+                if key.endswith("|0") and key not in self._bank.rows and cost > there.get(key, (0, 0.0))[1]:
+                    there[key] = (one.day, cost)
+        passing = {
+            key: found
+            for key, found in there.items()
+            if self._is_warm(found[0]) and self._arrivals.passes(found[1], self._options.false_alerts_a_week)
+        }
+        self._incidents.expect(passing)
+
+    def _costs(self, day: int) -> dict[str, float]:
+        """Return a day's costs that the models score, by key: usage, and fees of every day."""
+        return {
+            f"{series}|{kind}": units / _UNITS
+            for series, kinds in self._scored(day)
+            for kind, units in kinds.items()
+            if kind == "0" or (int(kind) in FEES and self._calendars.flows(f"{series}|{kind}"))
+        }
+
+    def _scored(self, day: int) -> list[tuple[str, dict[str, int]]]:
+        return [(family, parts[""]) for family, parts in self.days.of(day) if "" in parts]
+
+    def _is_warm(self, day: int, row: int | None = None) -> bool:
+        """Say whether enough is known to alert: of the lane, and of a series."""
+        known = row is None or self._bank.days_known(row) >= _WARM_UP_DAYS
+        return known and day - (self._head.first or 0) >= _WARM_UP_DAYS
+
+    def save(self) -> None:
+        """Write what has changed."""
+        self.days.save(self._head.settled or 0)
+        self._calendars.save()
+        self._incidents.save()
+        if self._learnt:
+            blocks = list(self._bank.blocks())
+            for number, block in enumerate(blocks):
+                self._state.put(f"s/{self._name}/{number}", block)
+            for number in range(len(blocks), self._blocks):
+                self._state.delete(f"s/{self._name}/{number}")
+            self._blocks, self._learnt = len(blocks), False
+        head: Any = {name: getattr(self._head, name) for name in _Head.__slots__}
+        head |= {"books": dict(self._head.books), "changed": dict(self._head.changed)}
+        self._state.put(f"l/{self._name}", {"head": head, "arrivals": self._arrivals.plain(), "blocks": self._blocks})
+
+
+def _later(known: int | None, day: date | None) -> int | None:
+    if day is None:
+        return known
+    return day_number(day) if known is None else max(known, day_number(day))
