@@ -124,6 +124,62 @@ class ServiceAnswer(Document):
     by_usage_type: list[UsageTypeRow]
 
 
+class AnomalyRow(Document):
+    """An incident, as it is known now."""
+
+    id: str
+    state: Literal["open", "updated", "closed", "withdrawn"]
+    shape: str = Field(description="spike, step, creep, new, vanished, fee_new, fee_missing, …")
+    currency: str
+    level: str
+    series: str
+    provider: str
+    account: str
+    service: str
+    tag: str
+    value: str
+    kind: str = Field(description="charge class")
+    measure: str
+    cause: Literal["unknown", "usage", "rate"]
+    since: date = Field(description="day on which it most likely began")
+    day: date = Field(description="its newest day, to which the amounts belong")
+    actual: Money
+    expected: Money
+    lower: Money = Field(description="lower end of what is expected")
+    upper: Money = Field(description="upper end of what is expected")
+    score: float = Field(description="−log10 p, of its most surprising day; 0 where a calendar says it")
+    p: float
+    impact_so_far: Money = Field(description="actual less expected, since it began")
+    impact_per_day: Money
+    impact_to_month_end: Money = Field(description="if it goes on")
+    completeness: float = Field(description="share of the day that is thought visible, 0 to 1")
+    source: str
+    reading: str
+    scored_at: datetime
+    detector: str
+    detector_version: str
+
+
+class AnomaliesAnswer(Document):
+    """Answer of `/v1/anomalies`."""
+
+    rows: list[AnomalyRow]
+    next_cursor: str | None = Field(description=_NEXT)
+
+
+class Contribution(Document):
+    """A part of an incident's series, and its share of the change; regions and usage types add up apart."""
+
+    series: str
+    share: float
+
+
+class AnomalyAnswer(AnomalyRow):
+    """Answer of `/v1/anomalies/{id}`."""
+
+    contributors: list[Contribution]
+
+
 class ResourceRow(Document):
     """What a resource cost."""
 

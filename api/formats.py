@@ -19,12 +19,13 @@ from spendstream.money import PRECISION, SCALE
 #: Format → media type, in the order in which they are preferred.
 MEDIA_TYPES = {"json": "application/json", "csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
 
-Kind = Literal["text", "day", "time", "money"]
+Kind = Literal["text", "day", "time", "money", "number"]
 _ARROW: dict[Kind, pa.DataType] = {
     "text": pa.string(),
     "day": pa.date32(),
     "time": pa.timestamp("s", "UTC"),
     "money": pa.decimal128(PRECISION, SCALE),
+    "number": pa.float64(),
 }
 
 

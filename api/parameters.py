@@ -52,13 +52,13 @@ class Parameters(BaseModel):
     FILTERED: ClassVar[bool] = False
 
 
-def _check_period(first_day: date, last_day: date) -> None:
+def _check_period(first_day: date, last_day: date, *, longest: bool = True) -> None:
     for name, day in (("from", first_day), ("to", last_day)):
         if not FIRST_DAY <= day <= LAST_DAY:
             raise ValueError(f"`{name}`: choose a day from {FIRST_DAY} to {LAST_DAY}")
     if last_day < first_day:
         raise ValueError("`to` lies before `from`: swap them")
-    if (last_day - first_day) > timedelta(days=40 * 366):
+    if longest and (last_day - first_day) > timedelta(days=40 * 366):
         raise ValueError("a period of over 40 years: choose a shorter one")
 
 
@@ -155,6 +155,44 @@ class RollingQuery(Parameters):
     format: Format | None = Field(None, description=_FORMAT)
     limit: int = Field(1000, ge=1, le=100_000, description="rows in one answer")
     cursor: Cursor | None = Field(None, description=_CURSOR)
+
+
+class AnomalyQuery(Parameters):
+    """Parameters of `/v1/anomalies/{id}`."""
+
+    run: Text | None = Field(None, description="run that found it, by default the live one")
+
+
+class AnomaliesQuery(AnomalyQuery):
+    """Parameters of `/v1/anomalies`."""
+
+    state: Literal["open", "closed", "withdrawn"] | None = Field(
+        None, description="open: it goes on; withdrawn: a restatement took the cause away"
+    )
+    level: Text | None = Field(None, description="organisation, provider, account, service, account_service or tag")
+    series: Text | None = Field(None, description="key of a series, as USD/provider=AWS")
+    provider: Text | None = Field(None, description="only this provider")
+    account: Text | None = Field(None, description="only this account")
+    service: Text | None = Field(None, description="only this service")
+    tag: Text | None = Field(None, description="only this tag")
+    value: Text | None = Field(None, description="only this value of a tag")
+    kind: Text | None = Field(None, description="only this charge class, as usage or recurring_fee")
+    shape: Text | None = Field(None, description="only these, as spike, step, creep, new or vanished")
+    currency: Text | None = Field(None, description="only this currency (ISO 4217)")
+    first_day: date | None = Field(None, alias="from", description="whose newest day outside is not before this one")
+    last_day: date | None = Field(None, alias="to", description="whose newest day outside is not after this one")
+    min_score: float | None = Field(None, ge=0, allow_inf_nan=False, description="least score, −log10 p")
+    min_impact: float | None = Field(
+        None, ge=0, allow_inf_nan=False, description="least impact so far, up or down, in its currency"
+    )
+    format: Format | None = Field(None, description=_FORMAT)
+    limit: int = Field(100, ge=1, le=10_000, description="rows in one answer")
+    cursor: Cursor | None = Field(None, description=_CURSOR)
+
+    @model_validator(mode="after")
+    def _check_days(self) -> Self:
+        _check_period(self.first_day or FIRST_DAY, self.last_day or LAST_DAY, longest=False)
+        return self
 
 
 class ValueQuery(Parameters):

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from api import costs, detail, freshness, reconciliation, rolling, runs, tags, values
+from api import anomalies, costs, detail, freshness, reconciliation, rolling, runs, tags, values
 from api.route import Route
 
 ROUTES: tuple[Route[Any], ...] = (
@@ -15,5 +15,7 @@ ROUTES: tuple[Route[Any], ...] = (
     values.VALUES,
     freshness.ROUTE,
     reconciliation.ROUTE,
+    anomalies.ROUTE,
+    anomalies.ONE,
     runs.ROUTE,
 )

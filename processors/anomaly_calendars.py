@@ -60,6 +60,10 @@ class Calendars:
         """Say whether a fee is charged every day."""
         return key in self._fees and self._fees[key].flows
 
+    def has_credit(self, key: str) -> bool:
+        """Say whether a series ever had a credit."""
+        return key in self._credits
+
     def pass_day(self, day: int, fees: Mapping[str, float], credit: Mapping[str, tuple[float, float]]) -> list[Told]:
         """Take the fees (key → amount) and credits (key → credit, usage) of a closed day, and say what is odd."""
         at, told = day_of(day), []

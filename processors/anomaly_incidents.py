@@ -8,6 +8,7 @@ from calendar import monthrange
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, time
 from decimal import Decimal
+from hashlib import blake2b
 from math import isfinite
 from typing import Any, Literal
 
@@ -139,7 +140,8 @@ def incident_id(key: str, day: int, shape: Shape) -> str:
     """Return the id of an incident that is found on a day; what a calendar or a restatement says stands by itself."""
     series, _, kind = key.rpartition("|")
     apart = f"|{shape}" if stands_apart(shape) else ""
-    return f"{series}|{ChargeKind(int(kind)).label}{apart}|{day_of(day).isoformat()}"
+    name = f"{series}|{ChargeKind(int(kind)).label}{apart}|{day_of(day).isoformat()}"
+    return blake2b(name.encode(), digest_size=12).hexdigest()
 
 
 def event_of(incident: Incident, event: CostAggregate) -> tuple[Incident, CostAnomaly | None]:

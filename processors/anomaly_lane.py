@@ -29,6 +29,7 @@ from spendstream.clock import day_number, to_millis
 
 _UNITS = 10**18
 _DAY_MS = 86_400_000
+_USAGE, _CREDIT = (str(int(kind)) for kind in (ChargeKind.USAGE, ChargeKind.CREDIT))
 _WARM_UP_DAYS = 21
 _STALE_DAYS = 5
 """A book that is so far behind the others is not waited for."""
@@ -246,10 +247,9 @@ class Lane:
                 if parse(series).level != self._options.fee_level:
                     continue
                 fees |= {f"{series}|{kind}": units / _UNITS for kind, units in kinds.items() if int(kind) in FEES}
-                paid = kinds.get(str(int(ChargeKind.CREDIT)))
-                if paid is not None:
-                    usage = kinds.get(str(int(ChargeKind.USAGE)), 0) / _UNITS
-                    credit[f"{series}|{int(ChargeKind.CREDIT)}"] = (paid / _UNITS, usage)
+                key, paid = f"{series}|{_CREDIT}", kinds.get(_CREDIT)
+                if paid is not None or self._calendars.has_credit(key):
+                    credit[key] = ((paid or 0) / _UNITS, kinds.get(_USAGE, 0) / _UNITS)
             for one in self._calendars.pass_day(day, fees, credit):
                 if self._is_warm(day):
                     self._incidents.tell(one)

@@ -1,6 +1,7 @@
 """Event → rows: one pure function per event class. A row's version makes an insert that is repeated change nothing.
 
-Amounts and days stay as the event has them, see `sinks.native`. Statements and aggregates have files of their own.
+Amounts and days stay as the event has them, see `sinks.native`. Statements, aggregates and
+anomalies have files of their own.
 """
 
 from collections.abc import Callable, Sequence
@@ -8,6 +9,7 @@ from typing import Any
 
 from schemas.events import (
     CostAggregate,
+    CostAnomaly,
     CostStatement,
     DeadLetter,
     Event,
@@ -19,6 +21,7 @@ from schemas.events import (
     UsageMetrics,
 )
 from sinks.aggregate_rows import aggregate_rows
+from sinks.anomaly_rows import anomaly_rows
 from sinks.batch import NO_VIEW, Batch
 from sinks.statement_rows import statement_rows
 from spendstream.clock import from_millis, to_millis
@@ -160,6 +163,7 @@ def run_rows(event: Run, _: str) -> list[Batch]:
 _ROWS: dict[type[Any], Callable[[Any, str], list[Batch]]] = {
     CostStatement: statement_rows,
     CostAggregate: aggregate_rows,
+    CostAnomaly: anomaly_rows,
     ReadingOpened: opened_rows,
     ReadingClosed: closed_rows,
     UsageMetrics: usage_rows,

@@ -41,12 +41,12 @@ from sinks.rows import rows_of
 from spendstream.admin import ensure_topics, kafka_client
 from spendstream.health import Progress, health_page
 from spendstream.settings import ConfigurationError, Settings
-from spendstream.topics import AGGREGATES, CONTROLS, DEAD_LETTERS, PAID_REQUESTS, RUNS, STATEMENTS, USAGE
+from spendstream.topics import AGGREGATES, ANOMALIES, CONTROLS, DEAD_LETTERS, PAID_REQUESTS, RUNS, STATEMENTS, USAGE
 
 log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
-TOPICS = (STATEMENTS, AGGREGATES, USAGE, CONTROLS, PAID_REQUESTS, DEAD_LETTERS, RUNS)
+TOPICS = (STATEMENTS, AGGREGATES, ANOMALIES, USAGE, CONTROLS, PAID_REQUESTS, DEAD_LETTERS, RUNS)
 _LONGEST_WAIT = 30.0
 #: Few, so that a batch of large messages ends near its size.
 _MESSAGES_AT_ONCE = 32

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 
 from processors.batch import BatchDriver
@@ -49,7 +50,7 @@ class Bills:
             first_day=first, last_day=last, closed_at=at, partition=0, scopes=len(events), published=len(events),
             closed_through=(at - timedelta(hours=48)).date(),
         )  # fmt: skip
-        return events + [(shard, _copy(closed, shard)) for shard in range(SHARDS)]
+        return events + [(shard, replace(closed, partition=shard)) for shard in range(SHARDS)]
 
     def _day(self, day: date, at: datetime, reading: str, source: str) -> Iterator[tuple[int, Event]]:
         amounts = self.model.daily(day, at)[_EFFECTIVE]
@@ -78,12 +79,6 @@ class Bills:
             region=[strings.index(region) for region, _, _, _ in lines],
             usage_type=[strings.index(usage) for _, usage, _, _ in lines], billed=amounts, effective=amounts,
         )  # fmt: skip
-
-
-def _copy(closed: ReadingClosed, shard: int) -> ReadingClosed:
-    from dataclasses import replace
-
-    return replace(closed, partition=shard)
 
 
 def noon(day: date) -> datetime:

@@ -63,6 +63,9 @@ def events_of(settings: Settings, run: str) -> list[CostAggregate]:
     return sorted((event for event in aggregates(settings) if event.run == run), key=repr)
 
 
+STEPS = ("ledger", "totals", "anomalies")
+
+
 def expected(settings: Settings, run: str, events: Sequence[Event] = HISTORY) -> list[CostAggregate]:
     announced = Announced()
     feed(BatchDriver(steps(settings, run), announced), events)
@@ -141,7 +144,7 @@ def test_a_worker_goes_over_to_the_run_that_is_promoted_and_back(apache_kafka: B
     assert states == {"live": "retired", "new": "live"}
     assert (workers.live, workers.workers) == (
         "new",
-        {"new": {"ledger": 1, "totals": 1}, "live": {"ledger": 0, "totals": 0}},
+        {"new": dict.fromkeys(STEPS, 1), "live": dict.fromkeys(STEPS, 0)},
     )
     assert {repr(event) for event in of_new} == {repr(event) for event in expected(settings, "new")}
     whole = {repr(event) for event in expected(settings, "live", [*HISTORY, *last])}
@@ -226,7 +229,7 @@ def test_offsets_that_cannot_be_read_say_why(embedded_kafka: Backend, span, says
 @pytest.mark.parametrize(
     ("steps", "input_run", "says"),
     [
-        (["scores"], None, "no step scores; there are ledger, totals"),
+        (["scores"], None, "no step scores; there are ledger, totals, anomalies"),
         (["ledger"], "other", "leave --of out"),
         (["totals"], "other", "no run 'other' to read"),
     ],
