@@ -86,7 +86,9 @@ class Worker:
             sys.executable,
             "-m",
             "tests.processors.crashing_worker",
-            settings.model_copy(update={"health": _HEALTH}).model_dump_json(include={"kafka", "processing", "health"}),
+            settings.model_copy(update={"health": _HEALTH}).model_dump_json(
+                include={"kafka", "processing", "detection", "health"}
+            ),
             crash,
         ]
         self.process = self._started()

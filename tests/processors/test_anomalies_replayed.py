@@ -1,0 +1,157 @@
+"""Anomalies are exact: the same from any saved state, after any crash, however often they are announced, and live."""
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from functools import cache
+
+import pytest
+from confluent_kafka import Producer
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from processors.anomalies import anomalies
+from processors.runner import StepRunner
+from processors.step import DictState
+from schemas.events import CostAggregate, Event
+from spendstream.topics import AGGREGATES, ANOMALIES
+from tests.kafka_backends import Backend
+from tests.processors.announcements import (
+    EC2,
+    FEE,
+    OPTIONS,
+    RDS,
+    S3,
+    USAGE,
+    Costs,
+    announcement,
+    day_of,
+    ordinary,
+    with_history,
+)  # fmt: skip
+from tests.processors.workers import CODEC, Worker, recorded
+
+DAYS = 60
+LAST = 24
+
+
+def eventful(day: int) -> Costs:
+    """Return a day of a month with a spike, a rise, a new service, a fee of each first, and a service that vanishes."""
+    costs = ordinary(day)
+    if DAYS + 3 <= day <= DAYS + 6:
+        costs[EC2, USAGE] *= 1.6
+    if day == DAYS + 1:
+        costs[RDS, USAGE] *= 1.6
+    if day >= DAYS + 8:
+        costs["USD/provider=AWS/account=222/service=GPU", USAGE] = 70_000.0
+    if day >= DAYS + 12:
+        del costs[S3, USAGE]
+    if day_of(day).day == 1:
+        costs[RDS, FEE] = 100.0 * (1 + (day > DAYS))
+    return costs
+
+
+@cache
+def history() -> Sequence[CostAggregate]:
+    """Return a first reading of all days, and then of one noon after another, each day first told in half."""
+    events = [announcement(1, {day: eventful(day) for day in range(DAYS)}, DAYS)]
+    for day in range(DAYS, DAYS + LAST):
+        partial = {key: 0.5 * cost for key, cost in eventful(day).items()}
+        days = {day: partial, day - 1: eventful(day - 1)}
+        if day == DAYS + 14:
+            days[DAYS + 1] = ordinary(DAYS + 1)
+        events.append(announcement(len(events) + 1, days, day))
+    return events
+
+
+def runner(entries: dict[str, object]) -> StepRunner:
+    return StepRunner(anomalies(OPTIONS), 0, DictState(entries))  # type: ignore[arg-type]
+
+
+def told(events: Sequence[CostAggregate], entries: dict[str, object]) -> list[Event]:
+    at_work, found = runner(entries), list[Event]()
+    for event in events:
+        found += [output.event for output in at_work.process(event)]
+        at_work.release()
+    return found
+
+
+@cache
+def expected() -> Sequence[Event]:
+    found = told(history(), {})
+    assert {one.state for one in found} == {"open", "updated", "closed", "withdrawn"}  # type: ignore[union-attr]
+    return found
+
+
+@given(cuts=st.sets(st.integers(0, LAST), min_size=1, max_size=4))
+@settings(max_examples=6, deadline=None)
+def test_state_saved_and_restored_anywhere_changes_nothing(cuts):
+    entries: dict[str, object] = {}
+    found: list[Event] = []
+    start = 0
+    for cut in [*sorted(cuts), LAST + 1]:
+        entries = json.loads(json.dumps(entries))
+        found += told(history()[start:cut], entries)
+        start = cut
+    assert found == expected()
+
+
+@given(crashes=st.sets(st.integers(0, LAST), min_size=1, max_size=5))
+@settings(max_examples=6, deadline=None)
+def test_a_crash_before_the_state_is_saved_tells_the_same_once_more(crashes):
+    entries: dict[str, object] = {}
+    at_work, found = runner(entries), list[Event]()
+    for number, event in enumerate(history()):
+        outputs = [output.event for output in at_work.process(event)]
+        if number in crashes:
+            at_work = runner(entries)
+            assert [output.event for output in at_work.process(event)] == outputs
+        at_work.release()
+        found += outputs
+    assert found == expected()
+
+
+def test_announcements_that_come_again_tell_nothing_and_change_nothing():
+    once: dict[str, object] = {}
+    twice: dict[str, object] = {}
+    doubled = [event for event in history() for _ in range(2)]
+
+    assert told(doubled, twice) == told(history(), once) == expected()
+    assert twice == once
+
+    assert told(history(), twice) == []
+
+
+def test_an_event_that_cannot_be_processed_leaves_the_step_as_it_was():
+    watched = with_history(DAYS)
+    bad = announcement(2, {DAYS: eventful(DAYS)}, DAYS, row_kind=[USAGE])
+
+    with pytest.raises(Exception, match="shorter"):
+        watched.feed(bad)
+    watched.version = 1
+
+    assert watched.read(DAYS, DAYS + 3, eventful) == with_history(DAYS).read(DAYS, DAYS + 3, eventful)
+
+
+@pytest.fixture
+def live(apache_kafka: Backend, tmp_path) -> Iterator[Worker]:
+    made = apache_kafka.settings(
+        processing={"state_folder": tmp_path, "session_seconds": 6, "steps": ["anomalies"]},
+        detection={"false_alerts_a_week": OPTIONS.false_alerts_a_week * 4},
+    )
+    with Worker(made) as worker:
+        yield worker
+
+
+@pytest.mark.kafka
+def test_live_tells_what_the_batch_driver_tells(live: Worker):
+    producer = Producer({"bootstrap.servers": live.settings.kafka.bootstrap})
+    topic = live.settings.kafka.topics.name(AGGREGATES)
+    for event in history():
+        producer.produce(topic, CODEC.encode(event), b"k", 0)
+    assert producer.flush(20) == 0
+    deadline = time.monotonic() + 60
+    while len(found := recorded(live.settings, ANOMALIES)) < len(expected()):
+        assert time.monotonic() < deadline, f"only {len(found)} of {len(expected())}"
+        time.sleep(0.3)
+    assert [(partition, event) for partition, event in found] == [(0, event) for event in expected()]
