@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 from processors.runner import StepFailedError, StepRunner
 from processors.step import DictState, Json, Output, Step
 from schemas.events import Event
-from spendstream.topics import AGGREGATES, Topic
+from spendstream.topics import AGGREGATES, ANOMALIES, Topic
 
 #: What becomes of an event that a step could not process.
 OnFailure = Callable[[Topic, int, Event, StepFailedError], None]
 
 #: What goes to ClickHouse, whatever else reads it.
-_READ_BY_OTHERS = frozenset({AGGREGATES})
+_READ_BY_OTHERS = frozenset({AGGREGATES, ANOMALIES})
 
 #: Step name → partition → its state.
 States = dict[str, dict[int, dict[str, Json]]]
