@@ -87,7 +87,8 @@ class Watched:
 
 
 def with_history(days: int, bill: Bill = ordinary, options: AnomaliesOptions = OPTIONS) -> Watched:
-    """Return a step that was told of so many days at once."""
+    """Return a step that was told of so many days: all but the last two weeks at once, these day by day."""
     watched = Watched(options)
-    watched.announce({day: bill(day) for day in range(days)}, days)
+    watched.announce({day: bill(day) for day in range(days - 14)}, days - 14)
+    watched.read(days - 14, days - 1, bill)
     return watched

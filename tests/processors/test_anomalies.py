@@ -200,15 +200,15 @@ def test_an_announcement_in_parts_is_scored_with_its_last_one():
     costs = raised(1.5, DAYS, DAYS)(DAYS)
     halves = [dict(list(costs.items())[:2]), dict(list(costs.items())[2:])]
 
-    first = watched.feed(announcement(9, {DAYS: halves[0]}, DAYS + 1, parts=2, part=0))
-    second = watched.feed(announcement(9, {DAYS: halves[1]}, DAYS + 1, parts=2, part=1))
+    first = watched.feed(announcement(99, {DAYS: halves[0]}, DAYS + 1, parts=2, part=0))
+    second = watched.feed(announcement(99, {DAYS: halves[1]}, DAYS + 1, parts=2, part=1))
 
     assert (states(first), states(second)) == ([], ["open"])
 
 
 def test_an_announcement_known_already_or_of_another_run_tells_nothing():
     watched = with_history(DAYS)
-    event = announcement(9, {DAYS: raised(1.5, DAYS, DAYS)(DAYS)}, DAYS + 1)
+    event = announcement(99, {DAYS: raised(1.5, DAYS, DAYS)(DAYS)}, DAYS + 1)
 
     other = watched.feed(replace(event, run="april"))
     first, again = watched.feed(event), watched.feed(event)
