@@ -3,8 +3,8 @@
 from alerts import routes
 from alerts.incident_step import IncidentOptions, incident_step, no_owner
 from alerts.rule_step import RuleOptions, rule_step
+from processors.live_names import changelog_name
 from processors.step import Step
-from processors.worker import Work
 from spendstream.settings import Settings
 
 
@@ -25,4 +25,6 @@ def steps(settings: Settings) -> tuple[Step, ...]:
     )
 
 
-WORK = Work("alert", steps)
+def changelogs(settings: Settings) -> tuple[str, ...]:
+    """Return the names of the changelog topics of the steps."""
+    return tuple(changelog_name(settings, step) for step in steps(settings))

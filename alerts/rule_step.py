@@ -8,7 +8,7 @@ State of a partition (keys):
 - `rule/{id}`: the rule as it was applied last;
 - `figures/{series}`: what is known of a series that a rule watches;
 - `memory/{rule}/{subject}`: what a rule said of a series, a source, or an anomaly (by its id);
-- `anomaly/{id}`: the newest version seen;
+- `anomaly/{id}`: the newest version seen, and while it is open all of it: a rule that comes later looks at it too;
 - `source/{source}`: last closed reading and newest closed day;
 - `touched`: series of an announcement whose last part is still to come; `version`: the last one judged.
 """
@@ -27,11 +27,14 @@ from alerts.rule_files import unpacked
 from alerts.rules import AnomalyRule, FeeRule, FreshnessRule, Rule, TotalRule
 from processors.series import parse, partition_of
 from processors.step import Json, Output, State, Step
+from schemas.codec import Codec
 from schemas.events import Alert, AlertRule, CostAggregate, CostAnomaly, Event, Tick
+from schemas.repository import RepositorySchemas
 from spendstream.clock import day_number, from_millis, to_millis
 from spendstream.topics import AGGREGATES, ALERTS, ANOMALIES, RULES
 
 _TICK = timedelta(minutes=1)
+_CODEC = Codec(RepositorySchemas())
 #: The one partition that judges sources: every partition hears of every reading.
 _SOURCES_AT = 0
 
@@ -72,6 +75,9 @@ class RulePartition:
         self._sources = {key.removeprefix("source/") for key, _ in state.scan("source/")}
         for _, applied in state.scan("rule/"):
             self._know(applied)
+        self._open: dict[str, CostAnomaly] = {}
+        for key, seen in state.scan("anomaly/"):
+            self._know_anomaly(key.removeprefix("anomaly/"), seen)
         # Of each rule, what it fires for: (key of its memory, subject).
         self._firing: dict[str, dict[str, str]] = {}
         for key, memory in state.scan("memory/"):
@@ -107,6 +113,10 @@ class RulePartition:
         self._know(applied)
         self._watching.clear()
         self._counts["rules_applied"] += 1
+        rule = self._rules.get(event.id)
+        if isinstance(rule, AnomalyRule | FeeRule):
+            for _, anomaly in sorted(self._open.items()):
+                said += self._judge_anomaly(rule, anomaly)
         return self._out(said)
 
     def _know(self, applied: Any) -> None:  # noqa: ANN401 - plain data of the state
@@ -130,19 +140,31 @@ class RulePartition:
     # Facts
 
     def _of_anomaly(self, event: CostAnomaly) -> list[Output]:
-        seen = f"anomaly/{event.id}"
-        version: Any = self._state.get(seen)
-        if version is not None and event.version < version:
+        key = f"anomaly/{event.id}"
+        known: Any = self._state.get(key)
+        if known is not None and event.version < known[0]:
             self._counts["anomalies_known"] += 1
             return []
-        self._state.put(seen, event.version)
+        is_open = event.state in {"open", "updated"}
+        seen: Json = [event.version, _CODEC.encode(event).hex() if is_open else None]
+        if seen != known:
+            self._state.put(key, seen)
+            self._know_anomaly(event.id, seen)
         said: list[Alert] = []
         for rule in self._rules.values():
             if isinstance(rule, AnomalyRule | FeeRule):
-                finding = of_anomaly(rule, event)
-                if finding is not None:
-                    said += self._judge(rule, event.series, event.id, [finding])
+                said += self._judge_anomaly(rule, event)
         return self._out(said)
+
+    def _judge_anomaly(self, rule: AnomalyRule | FeeRule, event: CostAnomaly) -> list[Alert]:
+        finding = of_anomaly(rule, event)
+        return [] if finding is None else self._judge(rule, event.series, event.id, [finding])
+
+    def _know_anomaly(self, name: str, seen: Any) -> None:  # noqa: ANN401 - plain data of the state
+        self._open.pop(name, None)
+        event = None if seen[1] is None else _CODEC.decode(bytes.fromhex(seen[1]))
+        if isinstance(event, CostAnomaly):
+            self._open[name] = event
 
     def _of_totals(self, event: CostAggregate) -> list[Output]:
         last: Any = self._state.get("version")

@@ -256,8 +256,12 @@ class Sink(Section):
 class Alerting(Section):
     """Rules, incidents, and messages about them."""
 
-    enabled: bool = Field(False, description="`spendstream up` runs the alert service too")
+    enabled: bool = Field(False, description="`spendstream up` runs the alert service too, and with a routing delivery")
     routing: Path | None = Field(None, description="file of receivers, routes, silences and owners")
+    max_age_hours: float = Field(
+        24, gt=0, description="what was so old when it was worked out is history: nobody is told of it"
+    )
+    timeout_seconds: float = Field(10, gt=0, le=120, description="so long a channel may take to accept a message")
 
 
 class Api(Section):
@@ -278,6 +282,7 @@ class Health(Section):
     process: int = Field(8082, ge=0, le=65535, description="processors")
     sink: int = Field(8083, ge=0, le=65535, description="sink")
     alert: int = Field(8084, ge=0, le=65535, description="rules and incidents")
+    deliver: int = Field(8085, ge=0, le=65535, description="delivery")
     stalled_seconds: float = Field(300, gt=0, description="without progress for so long, while there is work, it exits")
 
 

@@ -26,7 +26,8 @@ def _services(settings: Settings) -> list[str]:
     # A recording is played once, by `spendstream produce` itself: what ends would end all services.
     reads = settings.has_sources and settings.recording.play_from is None
     alerts = ["alert"] if settings.alerts.enabled else []
-    return ["process", "sink", "api", *(["produce"] if reads else []), *alerts]
+    delivery = ["deliver"] if settings.alerts.enabled and settings.alerts.routing is not None else []
+    return ["process", "sink", "api", *(["produce"] if reads else []), *alerts, *delivery]
 
 
 @app.command(rich_help_panel=_PANEL)
@@ -78,7 +79,16 @@ def api() -> None:
 @plainly
 def alert() -> None:
     """Apply rules to totals and anomalies, and keep incidents."""
-    from alerts.pipeline import WORK  # noqa: PLC0415 - keeps other commands quick
+    from alerts.worker import WORK  # noqa: PLC0415 - keeps other commands quick
     from processors.worker import run  # noqa: PLC0415
 
     run(service_settings("alert"), work=WORK)
+
+
+@app.command(rich_help_panel=_PANEL)
+@plainly
+def deliver() -> None:
+    """Tell receivers of incidents."""
+    from alerts.delivery import run  # noqa: PLC0415 - keeps other commands quick
+
+    run(service_settings("deliver"))

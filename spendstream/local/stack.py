@@ -9,6 +9,7 @@ from typing import Self
 
 from confluent_kafka import Producer
 
+from alerts.pipeline import changelogs as alert_changelogs
 from processors.pipeline import changelogs
 from spendstream.admin import kafka_client, plan
 from spendstream.local.clickhouse import LocalClickHouse
@@ -20,7 +21,7 @@ from spendstream.settings import Settings
 def touch_topics(settings: Settings) -> None:
     """Make all topics appear on the embedded broker, which creates them on first use."""
     producer = Producer(kafka_client(settings))
-    for topic in plan(settings, changelogs(settings)):
+    for topic in plan(settings, (*changelogs(settings), *alert_changelogs(settings))):
         producer.list_topics(topic.name, timeout=10)
 
 
@@ -50,7 +51,7 @@ class LocalStack:
 
 
 def _environment(bootstrap: str, clickhouse: str, folder: Path) -> dict[str, str]:
-    ports: Mapping[str, int] = {name: free_port() for name in ("PRODUCE", "PROCESS", "SINK")}
+    ports: Mapping[str, int] = {name: free_port() for name in ("PRODUCE", "PROCESS", "SINK", "ALERT", "DELIVER")}
     return {
         "SPENDSTREAM_KAFKA__BOOTSTRAP": bootstrap,
         "SPENDSTREAM_CLICKHOUSE__URL": clickhouse,

@@ -89,6 +89,11 @@ def test_a_total_in_several_parts_is_judged_at_its_last():
     assert at_work.moves == [(None, "firing")]
 
 
+def test_a_rule_that_comes_later_looks_at_anomalies_that_are_open():
+    at_work = Alerting().feed(ANOMALIES, 1, anomaly(), anomaly(id="a2", state="closed")).feed(RULES, 1, applying(RISES))
+    assert [(incident.scope, incident.alert_count) for incident in at_work.incidents] == [(S3, 1)]
+
+
 def test_other_runs_say_nothing():
     at_work = Alerting().feed(RULES, 0, applying(RISES), applying(LIMIT))
     at_work.feed(ANOMALIES, 0, anomaly(run="again"))

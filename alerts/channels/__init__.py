@@ -1,0 +1,1 @@
+"""How receivers are reached: a file a channel, behind the interface in `alerts.channels.channel`."""

@@ -1,0 +1,94 @@
+"""The interface of a channel, and what all channels over HTTP share. To add one: one file, and one line in `making`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Protocol
+
+import aiohttp
+
+from alerts.message import Message
+
+_RETRIED = frozenset({408, 425, 429})
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a message.
+
+    Attributes
+    ----------
+    accepted
+        The other side has it.
+    retry
+        Where it has not: whether the same message may be accepted later.
+    error
+        Why not, without any secret: no address, no header, no body.
+    retry_after
+        How long the other side wants to be left alone, where it said so.
+    """
+
+    accepted: bool
+    retry: bool = False
+    error: str = ""
+    retry_after: timedelta | None = None
+
+
+ACCEPTED = Outcome(accepted=True)
+
+
+class Channel(Protocol):
+    """A way to one receiver."""
+
+    @property
+    def pause(self) -> timedelta:
+        """How long to wait between two messages."""
+        ...
+
+    async def send(self, message: Message) -> Outcome:
+        """Hand a message over, once.
+
+        May be called again with the same message, whose id stays. Ends within the deployment's time-out. Raises
+        nothing: what goes wrong is in the outcome.
+        """
+        ...
+
+
+async def post(session: aiohttp.ClientSession, url: str, body: bytes, headers: Mapping[str, str]) -> Outcome:
+    """Post JSON, and return what became of it."""
+    try:
+        # A redirect would carry the message to an address that nobody configured.
+        async with session.post(
+            url, data=body, headers={"Content-Type": "application/json", **headers}, allow_redirects=False
+        ) as response:
+            return _outcome(response.status, response.headers.get("Retry-After"))
+    except TimeoutError:
+        return Outcome(accepted=False, retry=True, error="no answer in time")
+    except aiohttp.InvalidURL:
+        return Outcome(accepted=False, error="the receiver's url is no address of the web")
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        # The texts of these errors hold the address.
+        return Outcome(accepted=False, retry=True, error=f"no connection: {type(error).__name__}")
+
+
+def _outcome(status: int, retry_after: str | None) -> Outcome:
+    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+        return ACCEPTED
+    if status in _RETRIED or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Outcome(accepted=False, retry=True, error=f"status {status}", retry_after=_length(retry_after))
+    return Outcome(accepted=False, error=f"status {status}")
+
+
+def _length(retry_after: str | None) -> timedelta | None:
+    """Return what a Retry-After header asks for: seconds, or a date; None for what is neither."""
+    if retry_after is None:
+        return None
+    if retry_after.strip().isdigit():
+        return timedelta(seconds=min(int(retry_after), 86_400))
+    try:
+        at = parsedate_to_datetime(retry_after)
+    except ValueError:
+        return None
+    return max(timedelta(0), at.astimezone(UTC) - datetime.now(UTC))

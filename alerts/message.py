@@ -1,0 +1,106 @@
+"""A message: what one receiver is told at once, and the view of an incident that every channel writes from."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from unicodedata import category
+
+from alerts.routing import Told
+from alerts.wording import money, name_of, share
+from processors.series import parse
+from schemas.events import Incident
+
+_LONGEST = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What goes to one receiver.
+
+    Attributes
+    ----------
+    id
+        The same for the same incidents in the same versions, so that a receiver can know a repetition.
+    """
+
+    id: str
+    receiver: str
+    group: str
+    told: Sequence[Told]
+    at: datetime
+
+    @classmethod
+    def of(cls, receiver: str, group: str, told: Sequence[Told], at: datetime) -> "Message":
+        """Return the message about some incidents."""
+        digest = hashlib.sha256(f"{receiver}|{group}".encode())
+        for one in told:
+            digest.update(f"|{one.incident.run}|{one.incident.id}|{one.incident.version}|{one.reason}".encode())
+        return cls(digest.hexdigest()[:32], receiver, group, tuple(told), at)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """An incident in words: plain text without control and direction marks; channels escape it their own way.
+
+    Attributes
+    ----------
+    title
+        Severity or end, what, how much.
+    facts
+        Names and values of what else is to be known.
+    children
+        What carries the change, with its share.
+    """
+
+    title: str
+    says: str
+    facts: tuple[tuple[str, str], ...]
+    children: tuple[str, ...]
+    runbook: str | None
+
+
+def view(told: Told) -> View:
+    """Return an incident in words."""
+    incident = told.incident
+    facts = [("Why now", told.reason), ("Owner", incident.owner or "nobody is named")]
+    for name, amount in (
+        ("A day", incident.impact_per_day),
+        ("So far", incident.impact_so_far),
+        ("To the end of the month", incident.impact_to_month_end),
+    ):
+        if amount is not None:
+            facts.append((name, f"{'+' if amount > 0 else ''}{money(amount, incident.currency)}"))
+    facts.append(("Since", f"{incident.since:%Y-%m-%d %H:%M} UTC"))
+    facts.append(("Rules", ", ".join(incident.rules)))
+    facts.append(("Incident", incident.id))
+    return View(
+        plain(_title(incident), 200),
+        plain(incident.says, _LONGEST),
+        tuple((name, plain(value, _LONGEST)) for name, value in facts),
+        tuple(f"{share(child.share)} {plain(name_of(child.series), 200)}" for child in incident.children),
+        incident.runbook,
+    )
+
+
+def plain(text: str, longest: int) -> str:
+    r"""Return text for people: on one line, without control and direction marks, cut to `longest` characters.
+
+    Examples
+    --------
+    >>> plain("a\r\nBcc: b\u202e", 40), plain("x" * 50, 10)
+    ('a Bcc: b', 'xxxxxxxxx…')
+    """
+    spaced = " ".join(text.split())
+    clean = "".join(sign for sign in spaced if category(sign) not in {"Cc", "Cf", "Co", "Cs"})
+    return clean if len(clean) <= longest else clean[: longest - 1] + "…"
+
+
+def _title(incident: Incident) -> str:
+    what = incident.scope if incident.currency is None else name_of(incident.scope)
+    word = "Resolved" if incident.state == "resolved" else incident.severity.capitalize()
+    amount = incident.impact_per_day
+    if amount is None or incident.currency is None:
+        return f"{word}: {what}"
+    moved = "rose" if amount > 0 else "fell"
+    return f"{word}: {what} {moved} by {money(abs(amount), parse(incident.scope).currency)} a day"

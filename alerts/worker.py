@@ -1,0 +1,6 @@
+"""What the `alert` service does: the steps of alerting, by the worker that runs all steps."""
+
+from alerts.pipeline import steps
+from processors.worker import Work
+
+WORK = Work("alert", steps)

@@ -1,0 +1,161 @@
+"""The desk: one message a receiver at a time, pauses after failures, nothing told twice, nothing of the past."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from alerts.channels.channel import Outcome
+from alerts.desk import Desk
+from alerts.routes import Routing
+from schemas.events import Incident
+from tests.alerts.facts import T
+from tests.schemas.examples import EXAMPLES
+
+SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
+_EXAMPLE: Any = next(event for event in EXAMPLES if isinstance(event, Incident))
+ROUTING = Routing.model_validate(
+    {
+        "receivers": [{"name": name, "channel": "webhook", "url": "http://127.0.0.1/"} for name in ("all", "boss")],
+        "route": {
+            "receiver": "all",
+            "group_by": ["scope"],
+            "group_wait": "0s",
+            "group_interval": "0s",
+            "repeat_interval": "30d",
+            "escalate_after": "1h",
+            "escalate_to": "boss",
+        },
+    }
+)
+BUSY = Outcome(accepted=False, retry=True, error="status 503")
+
+
+def incident(name: str = "i1", **changes: Any) -> Any:
+    return replace(_EXAMPLE, **{"id": name, "state": "firing", "opened_at": T, "changed_at": T, **changes})
+
+
+def desk(*incidents: Incident, log: Any = ()) -> Desk:
+    made = Desk(ROUTING, log, 24 * HOUR)
+    for one in incidents:
+        made.take(one, T)
+    return made
+
+
+def names(messages: Any) -> list[tuple[str, list[str]]]:
+    return [(message.receiver, [told.incident.id for told in message.told]) for message in messages]
+
+
+def tell(at_work: Desk, now: Any = T, pause: Any = timedelta(0)) -> list[Any]:
+    """Let every message be accepted, and return what is logged."""
+    logged = []
+    for message in at_work.messages("live", now):
+        logged += at_work.accepted(message, "webhook", pause, now)
+        at_work.logged(message)
+    return logged
+
+
+def test_a_receiver_gets_one_message_at_a_time():
+    at_work = desk(incident("i1", scope="USD"), incident("i2", scope="EUR"))
+    [first] = at_work.messages("live", T)
+    assert at_work.messages("live", T) == []
+    at_work.accepted(first, "webhook", timedelta(0), T)
+    assert at_work.messages("live", T) == []
+    at_work.logged(first)
+    assert names(at_work.messages("live", T)) == [("all", ["i2"])]
+
+
+def test_a_channel_that_wants_pauses_gets_them():
+    at_work = desk(incident("i1", scope="USD"), incident("i2", scope="EUR"))
+    tell(at_work, pause=SECOND)
+    assert at_work.messages("live", T + SECOND / 2) == []
+    assert names(at_work.messages("live", T + SECOND)) == [("all", ["i2"])]
+
+
+def test_what_was_logged_before_a_restart_is_not_told_again():
+    logged = tell(desk(incident()))
+    assert [(one.receiver, one.incident, one.version, one.reason) for one in logged] == [("all", "i1", 3, "new")]
+    assert desk(incident(), log=logged).messages("live", T) == []
+
+
+def test_a_message_that_is_sent_again_keeps_its_id():
+    at_work = desk(incident())
+    [first] = at_work.messages("live", T)
+    at_work.failed(first, BUSY, T)
+    [again] = at_work.messages("live", T + MINUTE)
+    assert again.id == first.id
+    assert desk(incident()).messages("live", T)[0].id == first.id
+
+
+def test_pauses_double_up_to_five_minutes():
+    at_work, now, waited = desk(incident()), T, []
+    for _ in range(12):
+        [message] = at_work.messages("live", now)
+        at_work.failed(message, BUSY, now)
+        length = next(n for n in range(1, 700) if desk_is_free(at_work, now + n * SECOND))
+        waited.append(length)
+        now += length * SECOND
+    assert waited == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]
+    assert at_work.troubles == {"all": "12 failed in a row: status 503"}
+
+
+def test_a_receiver_that_asks_for_a_longer_pause_gets_it():
+    at_work = desk(incident())
+    [message] = at_work.messages("live", T)
+    at_work.failed(message, replace(BUSY, retry_after=HOUR / 2), T)
+    assert at_work.messages("live", T + HOUR / 2 - SECOND) == []
+    assert names(at_work.messages("live", T + HOUR / 2)) == [("all", ["i1"])]
+
+
+def desk_is_free(at_work: Desk, now: Any) -> bool:
+    """Whether a message would go out; it is taken back at once."""
+    messages = at_work.messages("live", now)
+    for message in messages:
+        at_work.logged(message)
+    return bool(messages)
+
+
+def test_what_a_receiver_refused_is_given_up_until_it_changes():
+    at_work = desk(incident())
+    [message] = at_work.messages("live", T)
+    at_work.failed(message, Outcome(accepted=False, error="status 400"), T)
+    assert at_work.messages("live", T + HOUR / 2) == []
+    at_work.take(incident(version=4), T)
+    assert names(at_work.messages("live", T + HOUR / 2)) == [("all", ["i1"])]
+
+
+def test_another_run_is_never_told():
+    at_work = desk(incident(run="again"))
+    assert at_work.messages("live", T + 9 * HOUR) == []
+    assert names(at_work.messages("again", T)) == [("all", ["i1"])]
+
+
+def test_what_was_worked_out_long_after_it_happened_is_history():
+    at_work = desk()
+    at_work.take(incident(), T + 25 * HOUR)
+    assert at_work.messages("live", T + 25 * HOUR) == []
+    at_work.take(incident(version=4, changed_at=T + 25 * HOUR), T + 25 * HOUR)
+    assert names(at_work.messages("live", T + 25 * HOUR))[0] == ("all", ["i1"])
+
+
+def test_an_older_version_changes_nothing():
+    at_work = desk(incident(), incident(version=2, state="resolved"))
+    assert names(at_work.messages("live", T)) == [("all", ["i1"])]
+
+
+def test_escalation_reaches_the_second_receiver_and_both_hear_of_the_end():
+    at_work = desk(incident())
+    tell(at_work)
+    assert [one.receiver for one in tell(at_work, T + HOUR)] == ["boss"]
+    at_work.take(incident(version=4, state="resolved"), T + HOUR)
+    assert sorted(one.receiver for one in tell(at_work, T + 2 * HOUR)) == ["all", "boss"]
+
+
+def test_a_storm_of_two_thousand_incidents_reaches_a_receiver_as_messages_of_groups():
+    storm = [incident(f"i{n}", scope=f"USD/provider=AWS/account={n % 40}") for n in range(2_000)]
+    at_work = desk(*storm)
+    told = 0
+    for second in range(40):
+        logged = tell(at_work, T + second * SECOND)
+        told += len(logged)
+    assert told == 2_000
+    assert at_work.messages("live", T + MINUTE) == []
