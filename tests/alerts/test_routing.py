@@ -269,7 +269,7 @@ def lived(rules: Routing, happens: Any) -> tuple[dict[str, Incident], list[tuple
     return known, sent
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(_HAPPENS)
 def test_nothing_is_lost_and_nothing_is_told_too_often(happens):
     known, sent = lived(routing(), happens)
@@ -285,7 +285,7 @@ def test_nothing_is_lost_and_nothing_is_told_too_often(happens):
             assert later - earlier >= 4 * HOUR or reason.startswith(("worse", "resolved", "fires again"))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(_HAPPENS, st.integers(0, 600), st.integers(1, 600))
 def test_a_silence_and_quiet_hours_let_nothing_begin(happens, start, length):
     ends = T + (start + length) * MINUTE

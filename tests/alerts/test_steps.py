@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerts.backtest import would_say
@@ -192,6 +192,7 @@ _EVENTS = st.lists(
 )
 
 
+@settings(max_examples=40, deadline=None)
 @given(_EVENTS, st.data())
 def test_an_event_read_again_and_a_step_opened_again_change_nothing(events, data):
     plain = Alerting()
