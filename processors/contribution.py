@@ -39,13 +39,11 @@ def contribution(statement: CostStatement, tags: Sequence[str]) -> Contribution:
     hours: list[_Row] = []
     tagged: list[_Row] = []
     strings = [quoted(name) for name in statement.strings]
-    regions = [name and "/region=" + name for name in strings]
-    usage_types = [name and "/usage_type=" + name for name in strings]
     for kind, lines in _by_kind(statement):
         if statement.view is None:
             own.append((TOTAL, kind, *lines.total()))
-            own.extend(lines.sums(statement.region, regions, kind))
-            own.extend(lines.sums(statement.usage_type, usage_types, kind))
+            own.extend(lines.parts("/region=", statement.region, strings, kind))
+            own.extend(lines.parts("/usage_type=", statement.usage_type, strings, kind))
             hours.extend(lines.sums(statement.hour, _HOURS, kind))
         for tag in tags if statement.view is None else (statement.view,):
             tagged.extend(lines.sums(statement.tags, _tag_names(statement, tag), kind))
@@ -91,6 +89,10 @@ class _Lines:
             for key, amount in billed.items()
             if key >= 0 and (name := names[key]) != ""
         ]
+
+    def parts(self, prefix: str, keys: Sequence[int], names: Sequence[str], kind: int) -> list[_Row]:
+        """Return the sums by key, with `prefix` before the names."""
+        return [(prefix + name, kind, billed, effective) for name, _, billed, effective in self.sums(keys, names, kind)]
 
 
 def _by_kind(statement: CostStatement) -> list[tuple[int, _Lines]]:

@@ -18,7 +18,12 @@ from processors.step import Json
 #: A journal is cut into records of about this size, well below the largest message.
 JOURNAL_BYTES = 4 * 2**20
 
+#: Values that were written last are kept as they are, up to about so much JSON: a close reads what came just before.
+KEPT_BYTES = 2 * 2**20
+
 _JOURNAL = "\0journal/"
+
+_as_json = json.JSONEncoder(check_circular=False, separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +68,16 @@ class PartitionState:
         self._under_way: dict[bytes, tuple[int, bytes | None]] = {}
         self._sequence = 0
         self._fresh: dict[str, Json] = {}
+        self._kept: dict[str, Json] = {}
+        self._kept_bytes = 0
         self._journalled = self._database().get(_journal_key(0)) is not None
 
     def get(self, key: str) -> Json:
         """Return the newest value, stored or not yet."""
         if key in self._fresh:
             return self._fresh[key]
+        if key in self._kept:
+            return self._kept[key]
         raw = self._raw(key.encode())
         return None if raw is None else json.loads(raw)
 
@@ -111,7 +120,13 @@ class PartitionState:
 
     def _taken(self) -> list[tuple[bytes, bytes | None]]:
         fresh, self._fresh = self._fresh, {}
-        return [(key.encode(), None if value is None else json.dumps(value).encode()) for key, value in fresh.items()]
+        records = [(key.encode(), None if value is None else _as_json(value).encode()) for key, value in fresh.items()]
+        self._kept |= fresh
+        self._kept_bytes += sum(len(key) + len(value or b"") for key, value in records)
+        if self._kept_bytes > KEPT_BYTES:
+            self._kept.clear()
+            self._kept_bytes = 0
+        return records
 
     def _under(self, records: list[tuple[bytes, bytes | None]]) -> Writes:
         self._sequence += 1

@@ -173,28 +173,29 @@ def _class_named(name: str) -> type[Any]:
 
 
 class _RecordShape:
-    """How the dataclass of one record and its plain dictionary turn into each other."""
+    """How the dataclass of one record and its plain dictionary turn into each other.
 
-    def __init__(self, schema: AvroSchema) -> None:
+    The fields in `ready` are in the dictionary as they are in the class.
+    """
+
+    def __init__(self, schema: AvroSchema, ready: Collection[str] = ()) -> None:
         self.event_class = _class_named(schema["name"])
         self.names = [field["name"] for field in schema["fields"]]
-        pairs = [(field["name"], *_converters(field["type"])) for field in schema["fields"]]
+        others = [field for field in schema["fields"] if field["name"] not in ready]
+        pairs = [(field["name"], *_converters(field["type"])) for field in others]
         self._come = [(name, come) for name, come, _ in pairs if come is not None]
         self._go = [(name, go) for name, _, go in pairs if go is not None]
 
-    def build(self, record: dict[str, Any], ready: Collection[str] = ()) -> Any:  # noqa: ANN401 - the schema's class
-        """Return the event of a record; the fields in `ready` are already as they should be."""
+    def build(self, record: dict[str, Any]) -> Any:  # noqa: ANN401 - the class that the schema names
         for name, come in self._come:
-            if name in record and name not in ready:
+            if name in record:
                 record[name] = come(record[name])
         return self.event_class(**record)
 
-    def record(self, event: Any, ready: Collection[str] = ()) -> dict[str, Any]:  # noqa: ANN401 - the schema's class
-        """Return the record of an event; the fields in `ready` stay as they are."""
+    def record(self, event: Any) -> dict[str, Any]:  # noqa: ANN401 - the class that the schema names
         record = {name: getattr(event, name) for name in self.names}
         for name, go in self._go:
-            if name not in ready:
-                record[name] = go(record[name])
+            record[name] = go(record[name])
         return record
 
 
@@ -234,14 +235,13 @@ class _Writer:
         self._subject = subject
         self._header = _HEADER.pack(0, schema_id)
         self._pieces = _layout(_strip(schema))
-        self._columns = _columns_of(self._pieces)
-        self._shape = _RecordShape(schema)
+        self._shape = _RecordShape(schema, _columns_of(self._pieces))
 
     def write(self, event: Event) -> bytes:
         out = BytesIO()
         out.write(self._header)
         try:
-            record = self._shape.record(event, self._columns)
+            record = self._shape.record(event)
             for piece in self._pieces:
                 if isinstance(piece, _Column):
                     to_wire = units_to_wire if piece.of_amounts else ints_to_wire
@@ -268,23 +268,24 @@ class _Reader:
             source["fields"] = source["fields"][: names.index(until) + 1]
             self._whole = False
         self._pieces = _layout(source) if same else []
-        self._columns = _columns_of(self._pieces)
+        columns = _columns_of(self._pieces)
         self._written = fastavro.parse_schema(source)
         self._target = None if same else fastavro.parse_schema(target)
         self._shape = _RecordShape(newest)
+        self._shape_by_column = _RecordShape(newest, columns) if columns else None
 
     def read(self, value: bytes) -> Event:
         try:
-            if self._columns:
+            if self._shape_by_column is not None:
                 try:
-                    return self._by_column(value)
+                    return self._by_column(value, self._shape_by_column)
                 except OtherLayoutError:
                     pass  # another writer's, or broken: fastavro reads the one, and says what is wrong with the other
             return self._by_field(value)
         except (ValueError, TypeError, EOFError, IndexError, KeyError, OverflowError, SchemaResolutionError) as error:
             raise CodecError(f"{self._subject} cannot be read: {error or type(error).__name__}") from error
 
-    def _by_column(self, value: bytes) -> Event:
+    def _by_column(self, value: bytes, shape: _RecordShape) -> Event:
         record: dict[str, Any] = {}
         body = BytesIO(value)
         at = _HEADER.size
@@ -306,7 +307,7 @@ class _Reader:
             record[piece.name] = known[1]
         if self._whole and at != len(value):
             raise OtherLayoutError
-        event: Event = self._shape.build(record, self._columns)
+        event: Event = shape.build(record)
         return event
 
     def _by_field(self, value: bytes) -> Event:

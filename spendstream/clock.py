@@ -1,6 +1,7 @@
 """Where time comes from: a clock is passed in, so that tests and simulations own it."""
 
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Protocol
 
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
@@ -46,6 +47,7 @@ def day_number(day: date) -> int:
     return day.toordinal() - _EPOCH_DAY
 
 
+@lru_cache(maxsize=4096)
 def day_of(number: int) -> date:
     """Return the date that is `number` days after 1970-01-01."""
     return date.fromordinal(number + _EPOCH_DAY)
@@ -57,6 +59,7 @@ def to_millis(moment: datetime) -> int:
     return delta.days * 86_400_000 + delta.seconds * 1000 + delta.microseconds // 1000
 
 
+@lru_cache(maxsize=4096)
 def from_millis(millis: int) -> datetime:
     """Return the UTC time `millis` milliseconds after 1970-01-01T00:00Z."""
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=millis)

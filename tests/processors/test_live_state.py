@@ -96,14 +96,19 @@ def test_a_crash_between_any_two_records_leaves_the_state_of_whole_events(journa
         assert content(recovered(changelog)[0]) == content(state) == states_after([found, *more])[-1]
 
 
+@pytest.mark.parametrize("kept_bytes", [0, 20, 10_000])
 @given(events=EVENTS)
-def test_writes_are_seen_before_and_after_they_are_stored(events):
-    state = opened(Memory())
-    under_way = [written(state, event) for event in events]
-    assert content(state) == states_after(events)[-1]
-    for writes in under_way:
-        state.settle(writes)
-        assert content(state) == states_after(events)[-1]
+def test_writes_are_seen_before_and_after_they_are_stored(kept_bytes, events):
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(live_state, "KEPT_BYTES", kept_bytes)
+        state = opened(Memory())
+        under_way = [written(state, event) for event in events]
+        expected = states_after(events)[-1]
+        for writes in (None, *under_way):
+            if writes is not None:
+                state.settle(writes)
+            assert content(state) == expected
+            assert {key: state.get(key) for key in "abcde"} == {key: expected.get(key) for key in "abcde"}
 
 
 def test_a_single_write_needs_no_journal():
