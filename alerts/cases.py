@@ -61,12 +61,22 @@ class Case:
         own = [alert for alert in self.firing or self.alerts.values() if alert.id not in self.shared]
         return own or list(self.alerts.values())
 
-    @property
+    @cached_property
     def folds(self) -> bool:
         """Whether alerts join it by their place in the lattice."""
         return any(alert.kind in FOLDED for alert in self.alerts.values())
 
-    @property
+    @cached_property
+    def charges(self) -> frozenset[str]:
+        """Charge classes that its alerts are about."""
+        return frozenset(charge for alert in self.alerts.values() for charge in alert.charges)
+
+    @cached_property
+    def currencies(self) -> frozenset[str | None]:
+        """Currencies of its alerts: one, or None where it is about no cost."""
+        return frozenset(alert.currency for alert in self.alerts.values())
+
+    @cached_property
     def since(self) -> datetime:
         """Start of the cause."""
         return min(alert.since for alert in self.telling)
@@ -74,7 +84,7 @@ class Case:
     @cached_property
     def scope(self) -> Change:
         """The smallest series that explains most of the change. Only of a case that folds."""
-        return cause(self._changes())
+        return cause(self._changes)
 
     @property
     def severity(self) -> Severity:
@@ -93,6 +103,7 @@ class Case:
         """Return it in its next version."""
         return replace(self, version=self.version + 1, changed_at=at)
 
+    @cached_property
     def _changes(self) -> list[Change]:
         changes = []
         for alert in self.telling:
@@ -112,7 +123,7 @@ class Case:
         if self.folds:
             children = [
                 IncidentChild(series=child.series, share=_share(child.amount, self.scope.amount))
-                for child in below(self._changes(), scope)[:_CHILDREN]
+                for child in below(self._changes, scope)[:_CHILDREN]
             ]
         return Incident(
             run=self.run,

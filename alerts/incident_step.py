@@ -6,7 +6,7 @@ an alert of it. All that is not forgotten is in memory as well. An incident is f
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from alerts.cases import Case, pack, unpack
@@ -107,7 +107,7 @@ class IncidentPartition:
         event = case.incident(None)
         owner = self._options.owner_of(event.scope, event.labels)
         if owner is not None:
-            event = case.incident(owner)
+            event = replace(event, owner=owner)
         outputs = [Output(INCIDENTS, self._partition, f"{case.run}/{case.id}".encode(), event)]
         if move is not None:
             self._counts[f"incidents_{move.after}"] += 1

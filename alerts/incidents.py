@@ -147,10 +147,8 @@ def _is_about(case: Case, alert: Alert) -> bool:
 
 
 def _begun_together(case: Case, alert: Alert) -> bool:
-    charges = {charge for other in case.alerts.values() for charge in other.charges}
-    currencies = {other.currency for other in case.alerts.values()}
     return (
-        bool(charges.intersection(alert.charges))
-        and alert.currency in currencies
+        not case.charges.isdisjoint(alert.charges)
+        and alert.currency in case.currencies
         and abs(case.since - alert.since) <= JOIN
     )
