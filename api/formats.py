@@ -118,7 +118,20 @@ def plain(value: object) -> object:
 
 def dicts(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[dict[str, Any]]:
     """Return rows as JSON holds them."""
-    return [dict(zip(columns, map(plain, row), strict=True)) for row in rows]
+    return [
+        dict(zip(columns, row, strict=True)) for row in zip(*map(_plain_column, zip(*rows, strict=True)), strict=True)
+    ]
+
+
+def _plain_column(values: Sequence[object]) -> Sequence[object]:
+    """Return `plain` of each value of a column; most are texts already, and days recur."""
+    kinds = set(map(type, values))
+    if kinds == {str}:
+        return values
+    if kinds == {date}:
+        known = {value: plain(value) for value in set(values)}
+        return [known[value] for value in values]
+    return [plain(value) for value in values]
 
 
 def json_response(body: object) -> web.Response:
