@@ -166,7 +166,7 @@ class Delivery:
         timeout = aiohttp.ClientTimeout(total=self._settings.alerts.timeout_seconds)
         tasks: set[asyncio.Task[None]] = set()
         async with aiohttp.ClientSession(timeout=timeout) as session:
-            channels = {receiver.name: make(receiver, session) for receiver in self._routing.receivers}
+            channels = {receiver.name: make(receiver, session, self._settings) for receiver in self._routing.receivers}
             live: str = live_run(self._settings)
             with _Incidents(self._settings) as incidents, LiveRun(self._settings) as runs:
                 while not stop.is_set():

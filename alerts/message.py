@@ -83,6 +83,20 @@ def view(told: Told) -> View:
     )
 
 
+def in_text(message: Message) -> str:
+    """Return a message as text of some lines an incident."""
+    blocks = []
+    for told in message.told:
+        words = view(told)
+        lines = [words.title, words.says, *(f"{name}: {value}" for name, value in words.facts)]
+        if words.children:
+            lines.append(f"Most of it: {', '.join(words.children)}")
+        if words.runbook is not None:
+            lines.append(f"Runbook: {words.runbook}")
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks)
+
+
 def plain(text: str, longest: int) -> str:
     r"""Return text for people: on one line, without control and direction marks, cut to `longest` characters.
 

@@ -124,11 +124,25 @@ class Receiver(_Part):
     """Somebody, or something, that messages go to."""
 
     name: str = Field(pattern=r"^[a-zA-Z0-9][\w.-]{0,62}$", description="letters, digits, and - _ .")
-    channel: Literal["webhook", "slack"] = Field(description="how it is reached")
-    url: SecretStr = Field(description="address to post to, or env:NAME for the environment variable that holds it")
+    channel: Literal["webhook", "slack", "sns"] = Field(description="how it is reached")
+    url: SecretStr | None = Field(
+        None, description="webhook, slack: address, or env:NAME for the environment variable that holds it"
+    )
+    topic: str | None = Field(
+        None, pattern=r"^arn:[\w-]+:sns:[\w-]+:\d{12}:[\w-]+$", description="sns: ARN of the topic"
+    )
     secret: SecretStr | None = Field(None, description="webhook: key of its signatures, or env:NAME")
     send_resolved: bool = Field(True, description="also tell that an incident is over")
     quiet: Quiet | None = Field(None, description="hours in which it is left alone")
+
+    @model_check(mode="after")
+    def _can_be_reached(self) -> Self:
+        if self.channel == "sns":
+            if self.topic is None or self.url is not None or self.secret is not None:
+                raise ValueError("a receiver of channel sns needs topic, and neither url nor secret")
+        elif self.url is None or self.topic is not None:
+            raise ValueError(f"a receiver of channel {self.channel} needs url, and no topic")
+        return self
 
 
 class Route(_Part):

@@ -23,7 +23,7 @@ from alerts.message import Message, view
 from alerts.routes import Receiver
 from alerts.routing import Told
 from schemas.events import Incident, IncidentChild
-from spendstream.settings import ConfigurationError
+from spendstream.settings import ConfigurationError, load
 from tests.alerts.facts import S3, T
 from tests.alerts.web_double import Got, WebDouble
 from tests.schemas.examples import EXAMPLES
@@ -220,11 +220,11 @@ async def test_addresses_and_secrets_come_from_the_environment(monkeypatch):
     )
     async with aiohttp.ClientSession() as session:
         with pytest.raises(ConfigurationError, match="receiver a: url is to come from HOOK_URL, which is not set"):
-            make(receiver, session)
+            make(receiver, session, load())
         monkeypatch.setenv("HOOK_URL", "https://example.com/hook")
         monkeypatch.setenv("HOOK_SECRET", "k")
-        assert isinstance(make(receiver, session), webhook.Webhook)
+        assert isinstance(make(receiver, session, load()), webhook.Webhook)
         monkeypatch.setenv("HOOK_URL", f"ftp://{SECRET}")
         with pytest.raises(ConfigurationError, match="no address that begins with https") as raised:
-            make(receiver, session)
+            make(receiver, session, load())
     assert SECRET not in str(raised.value)
