@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from processors.anomaly_lane import Lane, LaneOptions
+from processors.anomaly_lane import Lane, LaneOptions, Row
 from processors.series import Level, parse, quoted
 from processors.step import Output, State, Step
 from schemas.events import CostAggregate, Event
@@ -106,20 +106,22 @@ class AnomaliesPartition:
         """Hand the totals of an announcement to their lanes, and return these."""
         levels = {*self._options.levels, *(_PARTS if "account_service" in self._options.levels else ())}
         suffix = f"~{quoted(event.view)}" if event.view else ""
-        lanes: list[Lane | None] = []
+        lanes: list[str | None] = []
         for key in event.series:
             series = parse(key)
-            lanes.append(self._lane(series.currency + suffix) if series.level in levels else None)
-        rows = zip(event.row_series, event.row_day, event.row_kind, event.row_effective, strict=True)
-        touched: dict[int, Lane] = {}
-        for index, day, kind, effective in rows:
-            lane = lanes[index]
-            if lane is not None:
-                touched[id(lane)] = lane
-                lane.take(event.series[index], day, kind, effective)
-        for lane in touched.values():
+            lanes.append(series.currency + suffix if series.level in levels else None)
+        by_lane: dict[str, list[Row]] = {}
+        lists = [None if lane is None else by_lane.setdefault(lane, []) for lane in lanes]
+        for row in zip(event.row_series, event.row_day, event.row_kind, event.row_effective, strict=True):
+            into = lists[row[0]]
+            if into is not None:
+                into.append(row)
+        touched = {name: rows for name, rows in by_lane.items() if rows}
+        for name, rows in touched.items():
+            lane = self._lane(name)
+            lane.take(event.series, rows)
             lane.join(_book(event))
-        return list(touched.values())
+        return [self._lanes[name] for name in touched]
 
     def _lane(self, name: str) -> Lane:
         lane = self._lanes.get(name)

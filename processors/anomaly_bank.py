@@ -139,7 +139,9 @@ class Bank:
             recent = self.series.recent
             ahead = one.day - (self.series.levels.period or 0)
             scores = self.series.score_many(values, share, spread, ahead)
-            begins = (scores.score >= needed) & resting & (sure | (scores.window > 0))
+            # What only the longest window sees can wait until its days are settled.
+            short = np.abs(scores.window) < self.series.windows[-1]
+            begins = (scores.score >= needed) & resting & short & (sure | (scores.window > 0))
             found.append(self._scored(one.day, values, scores, begins, self.series.open.copy(), share, recent))
             z = np.where(sure | (scores.z > 0), np.clip(scores.z, -_BOUND, _BOUND), 0.0)
             self.series.recent = np.vstack([recent[1:], z])

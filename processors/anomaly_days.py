@@ -9,18 +9,30 @@ rewrites neither all of a day nor a record for every family.
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 from zlib import crc32
 
-from processors.series import family_of
+from processors.series import ChargeKind, family_of
 from processors.step import State
 
 KEPT = 35
 """Days for which the costs of settled days are kept."""
 _BUCKETS = 64
 
+_KINDS = tuple(str(int(kind)) for kind in ChargeKind)
+
+#: Family, part of it, and place of its bucket.
+Spot = tuple[str, str, int]
 #: Family → part of it (empty: its own total) → charge class → amount in 10⁻¹⁸ units.
 Costs = dict[str, dict[str, dict[str, int]]]
+
+
+@lru_cache(maxsize=200_000)
+def spot_of(series: str) -> Spot:
+    """Return where a series stands in a day."""
+    family = family_of(series)
+    return family, series[len(family) :], crc32(family.encode()) % _BUCKETS
 
 
 class DayCosts:
@@ -38,21 +50,26 @@ class DayCosts:
         self._lane = lane
         self._state = state
         self._held: dict[int, dict[int, Costs]] = {}
-        self._written: set[tuple[int, int]] = set()
+        self._written: dict[tuple[int, int], Costs] = {}
 
-    def put(self, series: str, day: int, kind: int, units: int) -> int:
+    def put(self, spot: Spot, day: int, kind: int, units: int) -> int:
         """Set what a series costs on a day (since 1970) in a charge class, and return what it was."""
-        family = family_of(series)
-        place = crc32(family.encode()) % _BUCKETS
-        bucket = self._bucket(day, place)
-        if (day, place) not in self._written:
+        family, part, place = spot
+        bucket = self._written.get((day, place))
+        if bucket is None:
             # What the state holds is never changed in place.
-            bucket = {name: {part: dict(kinds) for part, kinds in parts.items()} for name, parts in bucket.items()}
-            self._held[day][place] = bucket
-            self._written.add((day, place))
-        kinds = bucket.setdefault(family, {}).setdefault(series[len(family) :], {})
-        before = kinds.get(str(kind), 0)
-        kinds[str(kind)] = units
+            known = self._bucket(day, place)
+            bucket = {name: {one: dict(kinds) for one, kinds in parts.items()} for name, parts in known.items()}
+            self._held[day][place] = self._written[day, place] = bucket
+        parts = bucket.get(family)
+        if parts is None:
+            parts = bucket[family] = {}
+        kinds = parts.get(part)
+        if kinds is None:
+            kinds = parts[part] = {}
+        name = _KINDS[kind]
+        before = kinds.get(name, 0)
+        kinds[name] = units
         return before
 
     def of(self, day: int) -> Iterator[tuple[str, dict[str, dict[str, int]]]]:
@@ -68,7 +85,7 @@ class DayCosts:
         """Let a day go."""
         self._held.pop(day, None)
         for place in range(_BUCKETS):
-            self._written.discard((day, place))
+            self._written.pop((day, place), None)
             if self._state.get(self._key(day, place)) is not None:
                 self._state.delete(self._key(day, place))
 

@@ -21,6 +21,8 @@ from processors.step import State
 OUTSIDE = 2.0
 """Standard deviations from where a day belongs to an incident."""
 _VANISHED = 0.05
+_NEARLY = 0.7
+"""Share of its first score from where a day is still thought to be one of an incident."""
 _NEW_DAYS = 7
 _FEE_DAYS = 7
 _NEAR_DAYS = 10
@@ -65,7 +67,7 @@ class Following:
             if incident.confirmed or incident.shape == "new":
                 continue
             scored, row = by_day.get(incident.opened), self._bank.rows[incident.key]
-            if scored is None or not (scored.begins[row] or incident.side * scored.z[row] > OUTSIDE):
+            if scored is None or not _shows(incident, scored, row):
                 self._keep(replace(incident, withdrawn=True))
         for scored in looked:
             for row in np.flatnonzero(scored.begins).tolist():
@@ -267,6 +269,12 @@ def _followed(incident: Incident, scored: Scored, row: int) -> Incident:
     if outside:
         return replace(_with_day(_settled(incident), scored, row, outside=True), confirmed=True, ended=day)
     return replace(incident, withdrawn=True)
+
+
+def _shows(incident: Incident, scored: Scored, row: int) -> bool:
+    """Say whether the day on which a look found an incident still shows it, or nearly so."""
+    nearly = scored.score[row] > _NEARLY * incident.score and incident.side * scored.window[row] > 0
+    return bool(scored.begins[row] or nearly or incident.side * scored.z[row] > OUTSIDE)
 
 
 def _settled(incident: Incident) -> Incident:

@@ -8,7 +8,7 @@ lane keep.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -18,7 +18,7 @@ import numpy as np
 from detection.arrivals import Arrivals
 from processors.anomaly_bank import Bank, Look, Scored
 from processors.anomaly_calendars import FEES, Calendars
-from processors.anomaly_days import KEPT, DayCosts
+from processors.anomaly_days import KEPT, DayCosts, Spot, spot_of
 from processors.anomaly_follow import Following
 from processors.anomaly_incidents import event_of
 from processors.anomaly_restated import Ages, Change, restate
@@ -26,6 +26,9 @@ from processors.series import ChargeKind, Level, parse
 from processors.step import State
 from schemas.events import CostAggregate, CostAnomaly
 from spendstream.clock import day_number, to_millis
+
+#: Place of a series, day since 1970, charge class, amount in 10⁻¹⁸ units.
+Row = tuple[int, int, int, int]
 
 _UNITS = 10**18
 _DAY_MS = 86_400_000
@@ -135,23 +138,36 @@ class Lane:
         """Say whether a book ever told of this lane."""
         return book in self._head.books
 
-    def take(self, series: str, day: int, kind: int, units: int) -> None:
-        """Take what a series costs on a day."""
+    def take(self, series: Sequence[str], rows: Sequence[Row]) -> None:
+        """Take what an announcement says of the days of this lane; rows name their series by its place."""
+        admitted = {day: self._admits(day) for day in sorted({row[1] for row in rows})}
+        head, put = self._head, self.days.put
+        told = -1 if head.told is None else head.told
+        spots: dict[int, Spot] = {}
+        for index, day, kind, units in rows:
+            if not admitted[day]:
+                self._counts["rows_too_old"] += 1
+                continue
+            spot = spots.get(index)
+            if spot is None:
+                spot = spots[index] = spot_of(series[index])
+            before = put(spot, day, kind, units)
+            if day <= told and before != units:
+                head.changed.setdefault(f"{series[index]}|{kind}|{day}", before)
+
+    def _admits(self, day: int) -> bool:
+        """Say whether a day can still be taken; one before the first lets all be learnt again, while it can."""
         head = self._head
         if head.first is None or day < head.first:
             if head.settled is not None and not head.again:
                 if head.settled - (head.first or 0) >= KEPT:
-                    self._counts["days_before_the_first"] += 1
-                    return
+                    return False
                 head.again = True
             head.first = day
-        if head.settled is not None and day <= head.settled - KEPT and not head.again:
-            self._counts["restated_too_late"] += 1
-            return
+        elif head.settled is not None and day <= head.settled - KEPT and not head.again:
+            return False
         head.newest = max(head.newest, day)
-        before = self.days.put(series, day, kind, units)
-        if head.told is not None and day <= head.told and before != units:
-            head.changed.setdefault(f"{series}|{kind}|{day}", before)
+        return True
 
     def join(self, book: str) -> None:
         """Note that a book tells of this lane."""

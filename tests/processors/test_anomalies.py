@@ -192,7 +192,7 @@ def test_days_long_before_are_left_out_and_counted():
 
     watched.announce({-100: ordinary(0)}, DAYS + 1)
 
-    assert watched.driver.counts["anomalies.days_before_the_first"] == len(ordinary(0))
+    assert watched.driver.counts["anomalies.rows_too_old"] == len(ordinary(0))
 
 
 def test_an_announcement_in_parts_is_scored_with_its_last_one():
