@@ -86,10 +86,13 @@ class TailCalibration:
         How many periods of a series are remembered.
     a_day
         Periods in a day.
+    bounded
+        What is scored cannot have a heavy tail, as a sum of bounded residuals.
     """
 
-    def __init__(self, memory: float = 400.0, a_day: int = 1) -> None:
+    def __init__(self, memory: float = 400.0, a_day: int = 1, *, bounded: bool = False) -> None:
         self.memory = memory
+        self.bounded = bounded
         self.incidents = 1 / (INCIDENT_EVERY * a_day)
         self.series: Floats = np.zeros((6, 0))
         self._heavy: Heavy | None = None
@@ -144,7 +147,7 @@ class TailCalibration:
         power = ((belief * far).sum() + _POWER_PRIOR) / ((belief * logs).sum() + _POWER_PRIOR / _POWER)
         own_rate = (far + _POWER_PRIOR) / (count + _POWER_PRIOR / rate)
         own_power = (far + _POWER_PRIOR) / (logs + _POWER_PRIOR / power)
-        self._heavy = Heavy(belief, own_rate, own_power)
+        self._heavy = Heavy(np.zeros(len(count)) if self.bounded else belief, own_rate, own_power)
         return self._heavy
 
     def log_p(self, nominal: Floats) -> Floats:

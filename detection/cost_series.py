@@ -29,7 +29,14 @@ _STILL_OUTSIDE = 2.0
 _QUIET = 2
 _REOPENS = 7
 _LONG = 7
-"""Periods from where a window is so long that the level has followed what it finds."""
+"""Periods from where a window is so long that the level has followed what it finds, and that no single period decides.
+
+Such windows have a calibration of their own: what lasts is found also where single days are wild.
+"""
+_SUDDEN = 0.83
+"""The share of the false alerts of the short windows."""
+_LASTING = 0.03
+"""That of the long ones: they overlap, so that chance stays beyond for weeks, and have power to spare."""
 _BOUND = 4.0
 """Standard deviations that one period counts at most in a longer window."""
 _SCALE_PRIOR = 200.0
@@ -56,7 +63,7 @@ class Scores:
     window
         Its length in periods; negative: downwards.
     nominal
-        −ln p before calibration.
+        −ln p before calibration, of the short windows and of the long ones: 2 × series.
     passes
         Whether it is beyond what the false-alert setting allows.
     """
@@ -100,7 +107,9 @@ class CostSeries:
         self.false_alerts_a_week = false_alerts_a_week
         self.tested = tested
         self.levels = LevelBank(calendar)
-        self.tails = TailCalibration(400.0 * (10 if calendar.hourly else 1), calendar.a_day)
+        memory = 400.0 * (10 if calendar.hourly else 1)
+        self.tails = TailCalibration(memory, calendar.a_day)
+        self.lasting = TailCalibration(memory, calendar.a_day, bounded=True)
         self.windows = HOURLY_WINDOWS if calendar.hourly else DAILY_WINDOWS
         self.recent: Floats = np.zeros((self.windows[-1], 0))
         self.bases: Floats = np.zeros((self.windows[-1], 0))
@@ -115,6 +124,7 @@ class CostSeries:
         """Append series of which nothing is known."""
         self.levels.add(rows)
         self.tails.add(rows)
+        self.lasting.add(rows)
         self.recent = np.hstack([self.recent, np.zeros((len(self.recent), rows))])
         self.bases = np.hstack([self.bases, np.zeros((len(self.bases), rows))])
         self.squares = np.concatenate([self.squares, np.zeros((len(self.windows), 2, rows))], axis=2)
@@ -147,8 +157,11 @@ class CostSeries:
         known = np.isfinite(values) & (expected.df > 0)
         z = _residual(values, mean, sd, known, _LARGEST)
         steady = _residual(values, expected.steady * share, sd, known, _BOUND)
-        nominal, window = self._surprise(z, steady, expected)
-        log_p = np.where(known, self.tails.log_p(nominal), 0.0)
+        nominal, windows = self._surprise(z, steady, expected)
+        sudden = self.tails.log_p(nominal[0]) + np.log(_SUDDEN)
+        lasting = self.lasting.log_p(nominal[1]) + np.log(_LASTING)
+        window = np.where(sudden >= lasting, windows[0], windows[1])
+        log_p = np.where(known, np.maximum(np.maximum(sudden, lasting), 0.0), 0.0)
         band = BAND * sd * mean
         return Scores(
             mean,
@@ -178,7 +191,8 @@ class CostSeries:
         self.bases = np.vstack([self.bases[1:], self.levels.base()])
         self._take_back(begins, scores)
         ordinary = known & ((self.open == 0) | begins) & (scores.z != 0)
-        self.tails.learn(scores.nominal, ordinary)
+        self.tails.learn(scores.nominal[0], ordinary)
+        self.lasting.learn(scores.nominal[1], ordinary)
         self._learn_windows(scores.z, scores.steady, ordinary)
         self.recent[:-1] = self.recent[1:]
         self.recent[-1] = scores.steady
@@ -228,12 +242,13 @@ class CostSeries:
         pooled = (squares.sum(axis=1) + _SCALE_PRIOR) / (count.sum(axis=1) + _SCALE_PRIOR)
         scale = np.sqrt((squares + _SCALE_PRIOR * pooled[:, None]) / (count + _SCALE_PRIOR))
         sums = self._sums(z, steady) / np.maximum(scale, 0.5)
-        best, window = np.full(len(z), -np.inf), np.zeros(len(z), dtype=np.int64)
+        best, window = np.full((2, len(z)), -np.inf), np.zeros((2, len(z)), dtype=np.int64)
         for k, length in enumerate(self.windows):
-            up = sums[k] > 0
-            found = _log_tail(np.abs(sums[k]), expected.df) - np.where(up, -np.log(UP[k]), -np.log(DOWN[k]))
-            window = np.where(found > best, np.where(up, length, -length), window)
-            best = np.maximum(best, found)
+            up, group = sums[k] > 0, int(length >= _LONG)
+            whole = 1 - _SUDDEN if group else _SUDDEN
+            found = _log_tail(np.abs(sums[k]), expected.df) + np.log(np.where(up, UP[k], DOWN[k]) / whole)
+            window[group] = np.where(found > best[group], np.where(up, length, -length), window[group])
+            best[group] = np.maximum(best[group], found)
         return best, window
 
     def _learn_windows(self, z: Floats, steady: Floats, known: Bools) -> None:
@@ -264,12 +279,13 @@ class CostSeries:
     def plain(self) -> dict[str, Any]:
         """Return the state as plain data."""
         own = {name: getattr(self, name).tolist() for name in ("recent", "bases", "squares", "open", "quiet")}
-        return {"levels": self.levels.plain(), "tails": self.tails.plain(), **own}
+        return {"levels": self.levels.plain(), "tails": self.tails.plain(), "lasting": self.lasting.plain(), **own}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take over what `plain` returned."""
         self.levels.restore(state["levels"])
         self.tails.restore(state["tails"])
+        self.lasting.restore(state["lasting"])
         rows = len(self.levels)
         self.recent = np.array(state["recent"]).reshape(-1, rows)
         self.bases = np.array(state["bases"]).reshape(-1, rows)

@@ -69,7 +69,7 @@ def test_the_end_of_an_incident_is_no_new_one():
 
 def test_a_small_step_is_found_by_a_longer_window():
     values = ordinary()
-    values[120:134, 3] *= 1.15
+    values[120:134, 3] *= 1.17
 
     _, scores, alerts = run(values)
 
@@ -110,6 +110,18 @@ def test_what_was_expected_is_told_without_what_the_creep_has_taught():
     week = np.array([1.0] * 5 + [0.6] * 2)[np.arange(200, found + 1) % 7]
     assert np.abs(held / (100 * week) - 1).max() < 0.06
     assert held.sum() < told.sum()
+
+
+def test_what_lasts_is_found_where_single_days_are_wild():
+    rng = np.random.default_rng(1)
+    wild = rng.uniform(size=(300, 20)) < 1 / 40
+    values = ordinary(300) * np.where(wild, rng.uniform(1.5, 4, size=wild.shape), 1.0)
+    values[280:287, 3] = 130
+
+    _, _, alerts = run(values)
+
+    assert (280, 3) < min(one for one in alerts if one[0] >= 280 and one[1] == 3) <= (286, 3)
+    assert len([one for one in alerts if one[0] >= 150]) < 0.2 * wild[150:].sum()
 
 
 def test_usage_that_vanishes_alerts_downwards():
