@@ -110,9 +110,10 @@ def of_now(name: str, state: Any = "firing", **changes: Any) -> Any:
 
 
 @pytest.mark.slow
-def test_an_anomaly_reaches_its_receivers_once_and_so_does_its_end(embedded_kafka: Backend, tmp_path):
-    settings = embedded_kafka.settings()
-    touch_topics(settings)
+def test_an_anomaly_reaches_its_receivers_once_and_so_does_its_end(kafka: Backend, tmp_path):
+    settings = kafka.settings()
+    if kafka.kind == "embedded":
+        touch_topics(settings)
     now = datetime.now(UTC).replace(microsecond=0)
     rises = rule("id: rises\nkind: anomaly\nseverities: {critical: {amount: 50}}")
     put(settings, RULES, AlertRule(id="rises", applied_at=now, by="ann", definition=packed(rises)))
@@ -139,8 +140,8 @@ def test_an_anomaly_reaches_its_receivers_once_and_so_does_its_end(embedded_kafk
 
 
 @pytest.mark.slow
-def test_a_killed_delivery_repeats_at_most_what_was_in_flight(embedded_kafka: Backend, tmp_path):
-    settings = embedded_kafka.settings()
+def test_a_killed_delivery_repeats_at_most_what_was_in_flight(kafka: Backend, tmp_path):
+    settings = kafka.settings()
     put(settings, INCIDENTS, of_now("a"))
     with WebDouble() as double:
         places = environment(settings, tmp_path, double.url)
