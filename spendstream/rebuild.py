@@ -118,9 +118,11 @@ class _Copy:
         self._producer.begin_transaction()
         since = 0
         while source.fill():
-            free = [partition for partition, item in source.heads(self._item) if not self._waits(partition, item)]
+            heads = list(source.heads(self._item))
+            free = [partition for partition, item in heads if not self._waits(partition, item)]
             if not free:
-                self._done.abandoned += self._regrouping.abandon()
+                self._regrouping.abandon(item for _, item in heads if item is not None)
+                self._done.abandoned += 1
                 continue
             partition = min(free, key=source.time_of)
             message, item = source.take(partition)

@@ -9,6 +9,10 @@ its next reading before the close would be announced half read.
 A publisher sends a book's next reading only when Kafka has acknowledged all closes of the one before, so this comes to
 no standstill, except for a close that a crash kept from some partitions. It is abandoned when a later reading of its
 book begins, or when nothing else can move: as in the old topics, the next reading announces what it would have.
+
+Where nothing can move, closes that are whole may wait as well, behind what waits for the broken one. The broken one is
+that whose next reading began first: if close A is whole, then in a partition that has not reached it an item of another
+book B stands before it and waits, so B's next reading began before A was acknowledged, and A's next only after.
 """
 
 from collections.abc import Iterable
@@ -98,11 +102,10 @@ class Regrouping(Generic[_T]):
         del self._waiting[item.book]
         return self._everywhere(item)
 
-    def abandon(self) -> int:
-        """Give up the closes that wait, because nothing else can move; return how many there were."""
-        count = len(self._waiting)
-        self._waiting.clear()
-        return count
+    def abandon(self, heads: Iterable[Item[_T]]) -> None:
+        """Give up the close that cannot come any more, when nothing can move; `heads` are the items that wait."""
+        first = min(heads, key=lambda item: (item.opened_at is not None, item.opened_at))
+        del self._waiting[first.book]
 
     def held(self, partition: int) -> list[Item[_T]]:
         """Return the closes of an old partition that were taken and still wait; a restart has to take them again."""
