@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from processors.series import ChargeKind, Level, Series, Window
+from schemas.events import AnomalyShape
 from spendstream.money import MoneyError, to_units
 
 Severity = Literal["info", "warning", "critical"]
@@ -21,13 +22,10 @@ SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 Need = Literal["either", "both"]
 Measure = Literal["billed", "effective"]
 Period = Literal["month", "quarter", "year"]
-Shape = Literal[
-    "spike", "step", "creep", "new", "vanished", "fee_missing", "fee_doubled", "fee_new", "credit", "restatement"
-]
 ChargeClass = Literal["usage", "recurring_fee", "commitment", "credit", "refund", "tax", "adjustment", "marketplace"]
 
 #: What concerns fees, commitments and credits, among the shapes of anomalies.
-FEE_SHAPES: tuple[Shape, ...] = ("fee_missing", "fee_doubled", "fee_new", "credit")
+FEE_SHAPES: tuple[AnomalyShape, ...] = ("fee_missing", "fee_doubled", "fee_new", "fee_changed", "credit")
 
 
 def _exact(value: object) -> object:
@@ -152,7 +150,7 @@ class AnomalyRule(_Rule):
 
     kind: Literal["anomaly"]
     where: Selector = Field(default_factory=Selector, description="without a level: all levels")
-    shapes: tuple[Shape, ...] = Field((), description="kinds of change; empty: all")
+    shapes: tuple[AnomalyShape, ...] = Field((), description="kinds of change; empty: all")
     charges: tuple[ChargeClass, ...] = Field((), description="charge classes; empty: all")
     let_pass_only: bool = Field(True, description="only what the false-alert control lets pass")
     falls: bool = Field(False, description="also costs that fell")
@@ -164,7 +162,7 @@ class FeeRule(_Rule):
 
     kind: Literal["fee"]
     where: Selector = Field(default_factory=Selector, description="without a level: all levels")
-    shapes: tuple[Shape, ...] = Field(FEE_SHAPES, min_length=1, description="kinds of change")
+    shapes: tuple[AnomalyShape, ...] = Field(FEE_SHAPES, min_length=1, description="kinds of change")
     severity: Severity = "warning"
     amount: Amount | None = Field(None, description="difference to what was expected, at least")
 

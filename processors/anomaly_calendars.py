@@ -7,20 +7,17 @@ a series and its charge class.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any
 
 from detection.credits import CreditBurn
 from detection.fees import FeeCalendar, FeeKind
 from processors.series import ChargeKind
 from processors.step import State
+from schemas.events import AnomalyShape
 from spendstream.clock import day_number, day_of
 
-Shape = Literal[
-    "spike", "step", "creep", "new", "vanished", "fee_missing", "fee_doubled", "fee_new", "fee_changed", "credit",
-    "restatement",
-]  # fmt: skip
 FEES = frozenset({ChargeKind.RECURRING_FEE, ChargeKind.COMMITMENT, ChargeKind.TAX, ChargeKind.MARKETPLACE})
-_SHAPES: dict[FeeKind, Shape] = {
+_SHAPES: dict[FeeKind, AnomalyShape] = {
     "new": "fee_new",
     "missing": "fee_missing",
     "doubled": "fee_doubled",
@@ -33,7 +30,7 @@ class Told:
     """What a calendar says of a day (since 1970); amounts in currency units."""
 
     key: str
-    shape: Shape
+    shape: AnomalyShape
     day: int
     actual: float
     expected: float
@@ -102,7 +99,7 @@ class Calendars:
             self._fees[key].put(day_of(day), amount)
             self._changed.add(key)
 
-    def still(self, key: str, shape: Shape, day: int) -> bool:
+    def still(self, key: str, shape: AnomalyShape, day: int) -> bool:
         """Say whether a day is odd as before, after it was restated."""
         calendar, at = self._fees.get(key), day_of(day)
         if calendar is None:

@@ -12,11 +12,12 @@ import numpy as np
 
 from detection.cost_series import BAND
 from processors.anomaly_bank import Bank, Scored
-from processors.anomaly_calendars import Calendars, Shape, Told
+from processors.anomaly_calendars import Calendars, Told
 from processors.anomaly_days import DayCosts
 from processors.anomaly_incidents import Incident, Shown, incident_id
 from processors.anomaly_parts import contributors, is_divided
 from processors.step import State
+from schemas.events import AnomalyShape
 
 OUTSIDE = 2.0
 """Standard deviations from where a day belongs to an incident."""
@@ -94,7 +95,7 @@ class Following:
         incident = replace(incident, shape=shape, confirmed=confirmed, shown=shown)
         self._keep(replace(incident, parts=self._parts(incident)))
 
-    def _shape(self, window: int, shown: Shown) -> Shape:
+    def _shape(self, window: int, shown: Shown) -> AnomalyShape:
         if shown.actual <= _VANISHED * shown.expected:
             return "vanished"
         if window <= 1:
@@ -232,7 +233,7 @@ class Following:
                 self._state.delete(self._prefix + name)
         self._changed.clear()
 
-    def _named(self, key: str, shape: Shape, day: int, incident: Incident) -> Incident:
+    def _named(self, key: str, shape: AnomalyShape, day: int, incident: Incident) -> Incident:
         name = incident_id(key, day, shape)
         known = self._known.get(name)
         return replace(incident, id=name, said=known.said if known else ())

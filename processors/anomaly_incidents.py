@@ -12,9 +12,8 @@ from hashlib import blake2b
 from math import isfinite
 from typing import Any, Literal
 
-from processors.anomaly_calendars import Shape
 from processors.series import ChargeKind, parse
-from schemas.events import Contributor, CostAggregate, CostAnomaly
+from schemas.events import AnomalyShape, Contributor, CostAggregate, CostAnomaly
 from spendstream.clock import day_of
 from spendstream.money import from_units
 
@@ -65,7 +64,7 @@ class Incident:
 
     id: str
     key: str
-    shape: Shape
+    shape: AnomalyShape
     opened: int
     since: int
     side: int
@@ -105,7 +104,7 @@ class Incident:
     def outside(self, shown: Shown, score: float) -> "Incident":
         """Return it with a further day outside."""
         weight = self.weight + shown.share
-        shape: Shape = "step" if self.shape == "spike" and weight > 1 else self.shape
+        shape: AnomalyShape = "step" if self.shape == "spike" and weight > 1 else self.shape
         excess = self.excess + self.tail + shown.actual - shown.expected
         return replace(
             self, shape=shape, excess=excess, tail=0.0, weight=weight, last=shown.day, shown=shown,
@@ -131,12 +130,12 @@ class Incident:
         return cls(**{**stored, **lists})
 
 
-def stands_apart(shape: Shape) -> bool:
+def stands_apart(shape: AnomalyShape) -> bool:
     """Say whether incidents of a shape stand by themselves, and are not followed by the models."""
     return shape.startswith("fee") or shape in {"credit", "restatement"}
 
 
-def incident_id(key: str, day: int, shape: Shape) -> str:
+def incident_id(key: str, day: int, shape: AnomalyShape) -> str:
     """Return the id of an incident that is found on a day; what a calendar or a restatement says stands by itself."""
     series, _, kind = key.rpartition("|")
     apart = f"|{shape}" if stands_apart(shape) else ""

@@ -21,6 +21,15 @@ class AlertPart:
     """Share of the change, 0 to 1."""
 
 
+AlertState = Literal["firing", "resolved"]
+
+
+AlertChange = Literal["crossed", "worse", "eased", "updated", "back", "restated", "ended", "rule"]
+
+
+AlertSeverity = Literal["info", "warning", "critical"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
     """What one rule says of one subject: it fires, or it does so no more. A newer version replaces the older one."""
@@ -33,16 +42,16 @@ class Alert:
     """Stable id: rule, subject, and what tells occasions apart."""
     version: int
     """Counts what was said under this id."""
-    state: Literal["firing", "resolved"]
+    state: AlertState
     """Whether it fires."""
-    change: Literal["crossed", "worse", "eased", "updated", "back", "restated", "ended", "rule"]
+    change: AlertChange
     """Why this was said: a bar was crossed, a worse one, a milder one holds, only figures changed, back below, taken
     away by a restatement, the period or the anomaly ended, the rule was changed or removed."""
     rule: str
     """Id of the rule."""
     kind: str
     """Kind of the rule."""
-    severity: Literal["info", "warning", "critical"]
+    severity: AlertSeverity
     """How bad it is."""
     subject: str
     """Series key, or name of a source."""
@@ -110,6 +119,12 @@ class IncidentAlert:
     """Actual minus expected a day."""
 
 
+IncidentState = Literal["firing", "acknowledged", "snoozed", "resolved", "suppressed", "expected"]
+
+
+IncidentSeverity = Literal["info", "warning", "critical"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
     """Alerts of one cause, as they are now; compacted, key = run and id."""
@@ -122,9 +137,9 @@ class Incident:
     """Stable id."""
     version: int
     """A newer version replaces the older one."""
-    state: Literal["firing", "acknowledged", "snoozed", "resolved", "suppressed", "expected"]
+    state: IncidentState
     """What becomes of it."""
-    severity: Literal["info", "warning", "critical"]
+    severity: IncidentSeverity
     """The worst of its alerts that fire; of the last one, when none does."""
     scope: str
     """Smallest series that explains most of the change, or the subject of its rule."""
@@ -206,6 +221,9 @@ class Notification:
     """How often the same was told again."""
 
 
+IncidentAction = Literal["acknowledge", "snooze", "resolve", "expect", "suppress", "reopen"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertRequest:
     """What a person wants done with an incident."""
@@ -216,7 +234,7 @@ class AlertRequest:
     """Id of the request: the same one twice does nothing more."""
     incident: str
     """Id of the incident."""
-    action: Literal["acknowledge", "snooze", "resolve", "expect", "suppress", "reopen"]
+    action: IncidentAction
     """What to do."""
     by: str
     """Who asks."""
@@ -353,6 +371,27 @@ class Contributor:
     """Share of the change, 0 to 1."""
 
 
+AnomalyState = Literal["open", "updated", "closed", "withdrawn"]
+
+
+AnomalyShape = Literal[
+    "spike",
+    "step",
+    "creep",
+    "new",
+    "vanished",
+    "fee_missing",
+    "fee_doubled",
+    "fee_new",
+    "fee_changed",
+    "credit",
+    "restatement",
+]
+
+
+AnomalyCause = Literal["unknown", "usage", "rate"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CostAnomaly:
     """What detection says and alerts read; one stable id from its opening to its close."""
@@ -365,7 +404,7 @@ class CostAnomaly:
     """Stable id."""
     version: int
     """A newer version replaces the older one."""
-    state: Literal["open", "updated", "closed", "withdrawn"]
+    state: AnomalyState
     """`withdrawn`: a restatement took the cause away."""
     series: str
     """Series key."""
@@ -399,21 +438,9 @@ class CostAnomaly:
     """Calibrated p-value."""
     passes: bool
     """The false-alert control lets it pass."""
-    shape: Literal[
-        "spike",
-        "step",
-        "creep",
-        "new",
-        "vanished",
-        "fee_missing",
-        "fee_doubled",
-        "fee_new",
-        "fee_changed",
-        "credit",
-        "restatement",
-    ]
+    shape: AnomalyShape
     """What kind of change it is."""
-    cause: Literal["unknown", "usage", "rate"]
+    cause: AnomalyCause
     """Whether usage or the unit price changed."""
     since: datetime
     """Start of the change."""
@@ -757,6 +784,9 @@ class ReadingOpened:
     """For a view by tag or cost category: the key."""
 
 
+RequestOutcome = Literal["ok", "failed"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaidRequest:
     """One request to a source that costs money."""
@@ -777,10 +807,13 @@ class PaidRequest:
     """What was asked for."""
     cost: Decimal
     """US dollars."""
-    outcome: Literal["ok", "failed"]
+    outcome: RequestOutcome
     """A failed call is free."""
     reading: str | None = None
     """Reading that it was made for."""
+
+
+RunState = Literal["running", "finished", "failed", "live", "retired", "dropped"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -791,7 +824,7 @@ class Run:
 
     id: str
     """Run id."""
-    state: Literal["running", "finished", "failed", "live", "retired", "dropped"]
+    state: RunState
     """One run is live."""
     steps: Sequence[str] = ()
     """Steps that it runs."""
@@ -811,6 +844,9 @@ class Run:
     """Run whose events it read, where its first step reads what another one makes."""
 
 
+ControlKind = Literal["month", "year", "forecast"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceControl:
     """A source's own answer over a longer time, to compare ours with; never added to anything."""
@@ -823,7 +859,7 @@ class SourceControl:
     """FOCUS ProviderName."""
     billing_account: str
     """FOCUS BillingAccountId."""
-    control: Literal["month", "year", "forecast"]
+    control: ControlKind
     """What it is."""
     first_day: date
     """First day of the month or year; of a forecast the day on which it begins."""

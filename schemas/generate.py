@@ -48,9 +48,7 @@ def _type(avro: AvroType, *, in_array: bool = False) -> str:
             return f"Sequence[{_type(avro['items'], in_array=True)}]"
         case "map":
             return f"Mapping[str, {_type(avro['values'])}]"
-        case "enum":
-            return "Literal[" + ", ".join(f'"{symbol}"' for symbol in avro["symbols"]) + "]"
-        case "record":
+        case "enum" | "record":
             return str(avro["name"])
     raise ValueError(f"no event type for the Avro type {avro!r}")
 
@@ -70,6 +68,16 @@ def _nested(schema: dict[str, Any]) -> list[dict[str, Any]]:
         if isinstance(inner, dict) and inner["type"] == "record":
             found.append(inner)
     return found
+
+
+def _enums(schema: dict[str, Any]) -> list[str]:
+    """Return the enums of a record's fields, each as a name for its symbols."""
+    found = [field["type"] for field in schema["fields"] if isinstance(field["type"], dict)]
+    return [
+        f"{enum['name']} = Literal[" + ", ".join(f'"{symbol}"' for symbol in enum["symbols"]) + "]\n"
+        for enum in found
+        if enum["type"] == "enum"
+    ]
 
 
 def _record(schema: dict[str, Any], subject: str | None) -> str:
@@ -104,7 +112,7 @@ def source() -> str:
     for subject in repository.subjects():
         schema = repository.load(subject)
         blocks += [_record(inner, None) for inner in _nested(schema)]
-        blocks.append(_record(schema, subject))
+        blocks += [*_enums(schema), _record(schema, subject)]
         names.append(schema["name"])
     union = "Event = " + " | ".join(names) + '\n"""Any event that stands in a topic."""\n'
     listing = "EVENT_CLASSES: tuple[type[Event], ...] = (" + ", ".join(names) + ",)\n"

@@ -7,11 +7,13 @@ from textwrap import dedent
 import pytest
 import yaml
 
+from alerts import routes, rule_files
 from alerts.incident_states import STATES
 from alerts.routes import Routing
 from alerts.rule_files import parse, schema
 
-TEXT = (Path(__file__).parents[2] / "docs" / "alerts.md").read_text()
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs" / "alerts.md").read_text()
 EXAMPLES = [dedent(block) for block in re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)]
 
 
@@ -23,6 +25,11 @@ def test_the_rules_can_be_applied(text):
 @pytest.mark.parametrize("text", [text for text in EXAMPLES if text.startswith("receivers:")])
 def test_the_routing_can_be_used(text):
     assert Routing.model_validate(yaml.safe_load(text)).receivers
+
+
+def test_the_files_of_the_compose_services_can_be_used():
+    assert {rule.kind for rule in rule_files.read(ROOT / "deploy" / "alerting" / "rules.yaml")} >= {"anomaly", "fee"}
+    assert routes.read(ROOT / "deploy" / "alerting" / "routing.yaml").receivers[0].channel == "slack"
 
 
 def test_every_kind_of_rule_and_every_state_is_explained():
