@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -12,6 +11,7 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 from aiohttp import web
+from pydantic_core import to_json
 
 from api.problems import Problem
 from spendstream.money import PRECISION, SCALE
@@ -136,7 +136,7 @@ def _plain_column(values: Sequence[object]) -> Sequence[object]:
 
 def json_response(body: object) -> web.Response:
     """Return a JSON answer."""
-    return web.Response(body=json.dumps(body).encode(), content_type=MEDIA_TYPES["json"])
+    return web.Response(body=to_json(body), content_type=MEDIA_TYPES["json"])
 
 
 def table_response(table: Table, wanted: str) -> web.Response:

@@ -11,7 +11,7 @@ import tempfile
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -37,17 +37,25 @@ SIZES = {100: (3000, 0.8, 0.4), 1000: (600, 0.8, 0.7)}
 
 
 def run(kafka: ApacheKafka, *, small: bool = False) -> Iterator[Result]:
-    """Yield the results: batch driver and live path, at 100 and 1,000 lines a statement."""
+    """Yield the results at 100 and 1,000 lines a statement: batch driver, without and with detection, and live path."""
     for lines, (whole, batch_bar, live_bar) in SIZES.items():
         count, repeats = (whole // 20, 1) if small else (whole, 3)
         found = [_measured(kafka, count, lines, plain_first=repeat % 2 == 0) for repeat in range(repeats)]
         of = f"{lines:,} lines a statement"
-        yield compared(f"batch driver, {of}", [(batch, plain) for plain, batch, _ in found], "lines/s", batch_bar)
-        yield compared(f"Faust live path, {of}", [(live, plain) for plain, _, live in found], "lines/s", live_bar)
+        plain = [rates[0] for rates in found]
+        yield compared(
+            f"batch driver, {of}", list(zip([rates[1] for rates in found], plain, strict=True)), "lines/s", batch_bar
+        )
+        yield compared(
+            f"batch driver and detection, {of}", list(zip([rates[2] for rates in found], plain, strict=True)), "lines/s"
+        )
+        yield compared(
+            f"Faust live path, {of}", list(zip([rates[3] for rates in found], plain, strict=True)), "lines/s", live_bar
+        )
 
 
-def _measured(kafka: ApacheKafka, count: int, lines: int, *, plain_first: bool) -> tuple[float, float, float]:
-    """Return the lines a second of plain loop, batch driver and live path, each first and last in turn."""
+def _measured(kafka: ApacheKafka, count: int, lines: int, *, plain_first: bool) -> tuple[float, ...]:
+    """Return the lines a second of plain loop (first or last), batch driver, it with detection, and live path."""
     settings = fresh(kafka)
     codec = Codec(RepositorySchemas())
     messages = encoded(codec, statements(count, lines), settings.kafka.shards)
@@ -57,10 +65,11 @@ def _measured(kafka: ApacheKafka, count: int, lines: int, *, plain_first: bool) 
     if plain_first:
         plain = total / plain_loop(settings, len(messages))
     batch = total / batch_driver(settings, len(messages))
+    scored = total / batch_driver(settings, len(messages), ("ledger", "totals", "anomalies"))
     live = total / live_path(fresh(kafka), messages)
     if not plain_first:
         plain = total / plain_loop(settings, len(messages))
-    return plain, batch, live
+    return plain, batch, scored, live
 
 
 def fresh(kafka: ApacheKafka) -> Settings:
@@ -111,9 +120,9 @@ def _bytes_for_decimals(schema: Any) -> Any:  # noqa: ANN401 - JSON
     return [_bytes_for_decimals(one) for one in schema] if isinstance(schema, list) else schema
 
 
-def batch_driver(settings: Settings, count: int) -> float:
-    """Return the seconds that ledger and totals take in the batch driver."""
-    chosen = steps(settings)
+def batch_driver(settings: Settings, count: int, names: Sequence[str] = ("ledger", "totals")) -> float:
+    """Return the seconds that the steps of these names take in the batch driver."""
+    chosen = [step for step in steps(settings) if step.name in names]
     until: dict[str, str] = {}
     for step in chosen:
         until |= step.until
@@ -121,7 +130,8 @@ def batch_driver(settings: Settings, count: int) -> float:
     announced: Counter[str] = Counter()
 
     def emit(output: Any) -> None:  # noqa: ANN401 - an output
-        announced[output.event.reading] += 1
+        if isinstance(output.event, CostAggregate):
+            announced[output.event.reading] += 1
 
     driver = BatchDriver(chosen, emit)
     began = time.perf_counter()
