@@ -38,6 +38,7 @@ from sinks.clickhouse import connect, pack, send
 from sinks.migrate import migrate
 from sinks.native import UnstorableError
 from sinks.rows import rows_of
+from sinks.statement_rows import SCOPE
 from spendstream.admin import ensure_topics, kafka_client
 from spendstream.health import Progress, health_page
 from spendstream.settings import ConfigurationError, Settings
@@ -272,18 +273,7 @@ def _place(batch: Batch) -> int:
     return _LATER_TABLES.index(batch.table) + 1 if batch.table in _LATER_TABLES else 0
 
 
-_SCOPE_PARAMETERS = (
-    "source",
-    "provider",
-    "billing_account",
-    "billing_period",
-    "account",
-    "service",
-    "currency",
-    "day",
-    "view",
-    "version",
-)
+_SCOPE_PARAMETERS = (*SCOPE[1:], "version")
 _LINE_COLUMNS = (
     "kind region usage_type tags hour billed effective list_cost contracted blended quantity unit resource operation "
     "charge_category charge_class charge_frequency pricing_category commitment description charge_end"

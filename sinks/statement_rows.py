@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from schemas.events import CostStatement
 from sinks.batch import KINDS, NO_VIEW, Batch
 
-_SCOPE = (
+#: What a statement is identified by: its run, then its scope.
+SCOPE = (
     "run",
     "source",
     "provider",
@@ -18,7 +19,7 @@ _SCOPE = (
     "view",
 )
 _STATEMENT = (
-    *_SCOPE,
+    *SCOPE,
     "part",
     "version",
     "parts",
