@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from river import base
 
-from detection.given import given
+from detection.given import check_version, given
 from detection.profile import Profile
 from detection.tail import Tail
 from detection.windows import Windows
@@ -185,8 +185,7 @@ class SeriesDetector(base.AnomalyDetector):
         ValueError
             The state is of another version, or of a detector with other parameters.
         """
-        if state.get("version") != 1:
-            raise ValueError(f"a saved state of version {state.get('version')} cannot be read: this detector has 1")
+        check_version(state, 1)
         self._rows = state["rows"]
         self._fast, self._slow, self._day, self._seasonal = state["means"]
         for tail, saved in zip(self._tails(), state["tails"], strict=True):

@@ -7,7 +7,7 @@ from typing import Any
 
 from river import base
 
-from detection.given import given
+from detection.given import check_version, given
 from detection.step import Step
 from detection.tail import Tail
 
@@ -129,8 +129,7 @@ class DeviationDetector(base.AnomalyDetector):
         ValueError
             The state is of another version, or of a detector with other parameters.
         """
-        if state.get("version") != 1:
-            raise ValueError(f"a saved state of version {state.get('version')} cannot be read: this detector has 1")
+        check_version(state, 1)
         self._rows = state["rows"]
         self._level = state["level"]
         for tail, saved in zip(self._tails, state["tails"], strict=True):

@@ -1,4 +1,4 @@
-"""What a detector is given: a value and its time, as floats."""
+"""What a detector is given: a value and its time, as floats; and a saved state."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -27,3 +27,9 @@ def given(x: float | Mapping[Any, Any], t: float | datetime | None) -> tuple[flo
         return x, t
     time = t.timestamp() if isinstance(t, datetime) else float(t)
     return x, time if isfinite(time) else None
+
+
+def check_version(state: Mapping[str, Any], version: int) -> None:
+    """Raise `ValueError` when a detector's saved state is of another version than `version`."""
+    if state.get("version") != version:
+        raise ValueError(f"a saved state of version {state.get('version')} cannot be read: this detector has {version}")
