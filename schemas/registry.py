@@ -1,12 +1,16 @@
 """A Confluent-compatible schema registry as a source of schema ids."""
 
 import json
-
-from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
+from typing import TYPE_CHECKING
 
 from schemas import repository
 from schemas.repository import AvroSchema, RepositorySchemas, SchemaSource, UnknownSchemaError
 from spendstream.settings import Settings
+
+if TYPE_CHECKING:
+    from confluent_kafka.schema_registry import SchemaRegistryClient
+
+# The registry's client takes most of a second to import, and most deployments have none: imported where it is used.
 
 
 class RegistrySchemas:
@@ -18,7 +22,7 @@ class RegistrySchemas:
         The registry's client.
     """
 
-    def __init__(self, client: SchemaRegistryClient) -> None:
+    def __init__(self, client: "SchemaRegistryClient") -> None:
         self._client = client
         self._ids: dict[str, int] = {}
         self._known: dict[int, tuple[str, AvroSchema]] = {}
@@ -26,6 +30,8 @@ class RegistrySchemas:
     def id_of(self, subject: str) -> int:
         """Return the registry's id of the newest version of `subject`, registering it when it is new there."""
         if subject not in self._ids:
+            from confluent_kafka.schema_registry import Schema  # noqa: PLC0415
+
             schema = Schema(json.dumps(repository.load(subject)), "AVRO")
             self._ids[subject] = self._client.register_schema(f"{subject}-value", schema)
         return self._ids[subject]
@@ -51,6 +57,8 @@ def schema_source(settings: Settings) -> SchemaSource:
     registry = settings.schema_registry
     if registry.url is None:
         return RepositorySchemas()
+    from confluent_kafka.schema_registry import SchemaRegistryClient  # noqa: PLC0415
+
     configuration = {"url": registry.url}
     if registry.user:
         configuration["basic.auth.user.info"] = f"{registry.user}:{registry.password.get_secret_value()}"
