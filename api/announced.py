@@ -13,7 +13,7 @@ from datetime import date
 from typing import Any
 
 from processors.ledger import Record
-from processors.pipeline import record_of
+from processors.of_record import record_of
 from spendstream.settings import Settings
 
 BOOK = "source, provider, billing_account"

@@ -1,8 +1,9 @@
 """Which steps there are, made for a deployment."""
 
 from processors.anomalies import AnomaliesOptions, anomalies
-from processors.ledger import LedgerOptions, Record, ledger
+from processors.ledger import LedgerOptions, ledger
 from processors.live_names import changelog_name
+from processors.of_record import record_of
 from processors.step import Step
 from processors.totals import TotalsOptions, totals
 from spendstream.settings import Settings
@@ -27,11 +28,6 @@ def steps(settings: Settings, run: str | None = None) -> tuple[Step, ...]:
         totals(TotalsOptions(kafka.shards, kafka.epoch, name)),
         *((anomalies(detected),) if detection.enabled else ()),
     )
-
-
-def record_of(settings: Settings) -> Record:
-    """Return the rules that say which source is of record."""
-    return Record(tuple((r.billing_account, r.source, r.first_day) for r in settings.ledger.of_record))
 
 
 def changelogs(settings: Settings) -> tuple[str, ...]:

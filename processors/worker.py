@@ -23,7 +23,6 @@ from prometheus_client.registry import Collector
 from processors.backlog import Backlog
 from processors.live import Faults, LiveStep, no_faults
 from processors.live_names import changelog_name
-from processors.pipeline import steps
 from processors.step import Step
 from schemas.registry import schema_source
 from spendstream.admin import ensure_topics
@@ -82,11 +81,8 @@ class Work:
         return {name: known[name] for name in settings.processing.steps}
 
 
-PROCESS = Work("process", steps)
-
-
-def run(settings: Settings, faults: Faults = no_faults, work: Work = PROCESS) -> None:
-    """Run the steps of this worker until SIGTERM or SIGINT, always for the run that is live.
+def run(settings: Settings, work: Work, faults: Faults = no_faults) -> None:
+    """Run the steps of a worker until SIGTERM or SIGINT, always for the run that is live.
 
     Raises
     ------

@@ -19,7 +19,7 @@ from datetime import date, datetime
 from typing import Any
 
 from processors.ledger import OverlapError
-from processors.pipeline import record_of
+from processors.of_record import record_of
 from processors.series import shard_of
 from producers.sender import Sender
 from producers.statement import Line, Said, Scope, content_hash, fold

@@ -11,7 +11,6 @@ from typing import Self
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from processors.pipeline import steps
 from producers.sender import Sender
 from schemas.codec import Codec
 from schemas.events import Run
@@ -75,6 +74,8 @@ def begin_first(settings: Settings, clock: Clock) -> None:
     """Record the first live run, unless a live run is recorded."""
     if any(run.state == "live" for run in runs(settings).values()):
         return
+    from processors.pipeline import steps  # noqa: PLC0415 - loads detection, which takes a second
+
     name = settings.kafka.topics.name(STATEMENTS)
     consumer = Consumer({**kafka_client(settings), "group.id": f"{settings.kafka.prefix}spendstream-runs"})
     try:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
 
-from processors.pipeline import record_of
+from processors.of_record import record_of
 from processors.series import Series
 from producers.statement import Scope
 from sinks.clickhouse import connect

@@ -52,9 +52,10 @@ def produce(
 @plainly
 def process() -> None:
     """Run the stream steps: ledger and totals."""
-    from processors.worker import run  # noqa: PLC0415 - keeps other commands quick
+    from processors.service import WORK  # noqa: PLC0415 - keeps other commands quick
+    from processors.worker import run  # noqa: PLC0415
 
-    run(service_settings("process"))
+    run(service_settings("process"), WORK)
 
 
 @app.command(rich_help_panel=_PANEL)
@@ -82,7 +83,7 @@ def alert() -> None:
     from alerts.worker import WORK  # noqa: PLC0415 - keeps other commands quick
     from processors.worker import run  # noqa: PLC0415
 
-    run(service_settings("alert"), work=WORK)
+    run(service_settings("alert"), WORK)
 
 
 @app.command(rich_help_panel=_PANEL)

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections import Counter
 
+from processors.service import WORK
 from processors.worker import run
 from spendstream.settings import Settings
 
@@ -25,7 +26,7 @@ def main() -> None:
         if at == point and hits[at] == int(hit):
             os._exit(CRASHED)
 
-    run(Settings.model_validate_json(sys.argv[1]), faults=fault)
+    run(Settings.model_validate_json(sys.argv[1]), WORK, fault)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from processors.live import LiveStep
+from processors.service import WORK
 from processors.worker import FATAL, run
 from spendstream.health import STALLED
 from spendstream.settings import ConfigurationError, Settings
@@ -25,13 +26,14 @@ def test_a_health_port_in_use_is_told_before_anything_starts(embedded_kafka: Bac
         port = taken.getsockname()[1]
         settings = embedded_kafka.settings(processing={"state_folder": tmp_path}, health={"process": port})
         with pytest.raises(ConfigurationError, match=rf"cannot listen on 127\.0\.0\.1:{port}: .*health\.process"):
-            run(settings)
+            run(settings, WORK)
     assert started == []
 
 
 STARTING = """
 import asyncio, sys
 from processors import worker
+from processors.service import WORK
 from spendstream.settings import Settings
 
 async def start(step):
@@ -40,7 +42,7 @@ async def start(step):
 
 worker.ensure_topics = lambda *_: None
 worker.LiveStep.start = start
-worker.run(Settings.model_validate_json(sys.argv[1]))
+worker.run(Settings.model_validate_json(sys.argv[1]), WORK)
 """
 
 
