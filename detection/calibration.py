@@ -26,6 +26,7 @@ Annals of Applied Statistics 1(1).
 """
 
 from dataclasses import dataclass
+from math import expm1, log
 from typing import Any
 
 import numpy as np
@@ -131,23 +132,30 @@ class TailCalibration:
         """
         if self._heavy is not None:
             return self._heavy
-        count, beyond, excess, _, far, logs = self.series
+        count, _, _, _, far, logs = self.series
+        if self.bounded:
+            self._heavy = Heavy(np.zeros(len(count)), np.full(len(count), self.incidents), np.ones(len(count)))
+            return self._heavy
         least = _OFTEN * self.incidents
+        whole = self.series.sum(axis=1)
         rate, common, light, wide = 2 * least, 0.5, 1.0, _WIDE
         for _ in range(_WEIGHINGS):
-            evidence = far * np.log(rate / self.incidents) - count * (rate - self.incidents)
-            evidence += beyond * np.log(_below(light) / _below(wide)) + excess * (1 / light - 1 / wide)
-            belief = 1 / (1 + np.exp(np.clip(-evidence - np.log(common / (1 - common)), -600, 600)))
+            weights = self.incidents - rate, log(_below(light) / _below(wide)), 1 / light - 1 / wide
+            # sums by einsum, for what is known of a series does not depend on how many others there are
+            evidence = np.einsum("i,in->n", [*weights, 0.0, log(rate / self.incidents), 0.0], self.series)
+            belief = 1 / (1 + np.exp(np.minimum(-evidence - log(common / (1 - common)), 600.0)))
+            heavy = np.einsum("in,n->i", self.series, belief)
             before, common = common, (belief.sum() + _HEAVY_SERIES) / (len(count) + _HEAVY_SERIES + _LIGHT_SERIES)
-            rate = max(float(((belief * far).sum() + 1) / ((belief * count).sum() + 1 / (2 * least))), least)
-            light = min(max(_pooled(1 - belief, beyond, excess, 1.0), _NARROWEST), _LIGHT_UP_TO)
-            wide = max(_pooled(belief, beyond, excess, _WIDE), _WIDER * light)
+            rate = max((heavy[4] + 1) / (heavy[0] + 1 / (2 * least)), least)
+            calm = whole - heavy
+            light = min(max(_pooled(calm[1], calm[2], 1.0), _NARROWEST), _LIGHT_UP_TO)
+            wide = max(_pooled(heavy[1], heavy[2], _WIDE), _WIDER * light)
             if abs(common - before) < _SETTLED:
                 break
-        power = ((belief * far).sum() + _POWER_PRIOR) / ((belief * logs).sum() + _POWER_PRIOR / _POWER)
+        power = (heavy[4] + _POWER_PRIOR) / (heavy[5] + _POWER_PRIOR / _POWER)
         own_rate = (far + _POWER_PRIOR) / (count + _POWER_PRIOR / rate)
         own_power = (far + _POWER_PRIOR) / (logs + _POWER_PRIOR / power)
-        self._heavy = Heavy(np.zeros(len(count)) if self.bounded else belief, own_rate, own_power)
+        self._heavy = Heavy(belief, own_rate, own_power)
         return self._heavy
 
     def log_p(self, nominal: Floats) -> Floats:
@@ -155,7 +163,7 @@ class TailCalibration:
         share, tail, prior = self.organisation()
         count, beyond, excess = self.series[:3]
         own_share = (beyond + _SHARE_PRIOR * share) / (count + _SHARE_PRIOR)
-        own_tail = _uncut((excess + prior * _cut(np.array(tail))) / (beyond + prior))
+        own_tail = _uncut((excess + prior * _cut(tail)) / (beyond + prior))
         rare = -np.log(own_share)
         # the mean excess is itself only known from so many: the predictive tail is Pareto's, not the exponential's
         known = beyond + prior
@@ -200,28 +208,36 @@ class TailCalibration:
 
 def _below(mean: float) -> float:
     """Return the integral of exp(−x ÷ mean) from 0 to `FAR` − `START`."""
-    return mean * float(-np.expm1(-(FAR - START) / mean))
+    return -mean * expm1(-(FAR - START) / mean)
 
 
-def _pooled(weight: Floats, beyond: Floats, excess: Floats, prior: float) -> float:
-    """Return the mean excess of a kind of series, each with its weight."""
-    mean = (weight @ excess + _ENOUGH * _cut(np.array(prior))) / (weight @ beyond + _ENOUGH)
-    return float(_uncut(mean))
+def _pooled(beyond: float, excess: float, prior: float) -> float:
+    """Return the mean excess of a kind of series."""
+    return float(_uncut(np.array((excess + _ENOUGH * _cut(prior)) / (beyond + _ENOUGH))))
 
 
-def _cut(mean: Floats) -> Floats:
+def _cut(mean: float) -> float:
     """Return the mean of those exponential variables of mean `mean` that lie below `FAR` − `START`."""
     width = FAR - START
-    below: Floats = mean - width / np.expm1(width / mean)
-    return below
+    return mean - width / expm1(width / mean)
 
 
-def _uncut(mean: Floats) -> Floats:
-    """Return the mean of exponential variables, when those of them that lie below `FAR` − `START` have mean `mean`."""
+def _solved(mean: Floats) -> Floats:
     width = FAR - START
     found = mean
     for _ in range(_SOLVING):
         found = np.clip(mean + width / np.expm1(width / np.maximum(found, 0.1)), 0.1, _HEAVIEST)
+    return found
+
+
+_CUT_MEANS: Floats = np.linspace(0.0, FAR - START, 4501)
+_WHOLE_MEANS = _solved(_CUT_MEANS)
+"""The equation solved beforehand: it is asked for some twenty times a period."""
+
+
+def _uncut(mean: Floats) -> Floats:
+    """Return the mean of exponential variables, when those of them that lie below `FAR` − `START` have mean `mean`."""
+    found: Floats = np.interp(mean, _CUT_MEANS, _WHOLE_MEANS)
     return found
 
 

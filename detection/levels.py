@@ -116,6 +116,7 @@ class LevelBank:
         drift = np.array([_LEVEL_DRIFT, np.array(_SLOPE_DRIFT) / a_day**2, *season]) / a_day
         self._drift: Floats = drift[:, :, None]
         self._now: tuple[Floats, Floats, Floats, Floats] | None = None
+        self._expected: Expectation | None = None
         self._prior = np.concatenate([[_LEVEL_SPREAD], [_SLOPE_SPREAD / a_day], calendar.spreads]) ** 2
         self._empty(0)
 
@@ -154,6 +155,8 @@ class LevelBank:
 
     def expect(self, ahead: int = 0) -> Expectation:
         """Return what is expected of the period that `advance` went to, or of one `ahead` of it."""
+        if ahead == 0 and self._now is not None and self._expected is not None:
+            return self._expected
         logs, variances, _, _ = self._forecast(ahead)
         share = self.shares()
         log = (share * logs).sum(axis=0)
@@ -163,7 +166,10 @@ class LevelBank:
             sd = np.sqrt(variance + self.floor**2 + (self.smallest / mean) ** 2)
         seen = (share * self.seen).sum(axis=0)
         steady = np.exp((self.belief * logs).sum(axis=0))
-        return Expectation(mean, sd, np.where(self.count > 0, seen + _NOISE_WEIGHT, 0.0), steady)
+        found = Expectation(mean, sd, np.where(self.count > 0, seen + _NOISE_WEIGHT, 0.0), steady)
+        if ahead == 0:
+            self._expected = found
+        return found
 
     def base(self) -> Floats:
         """Return the logarithm of the level without its seasons, as believed at the present period."""
@@ -248,7 +254,7 @@ class LevelBank:
         unsure = self.calendar.unsure(self.period + ahead)
         found = logs, np.einsum("j,jmn->mn", row, crow) + noise + drift + unsure, crow, row
         if ahead == 0:
-            self._now = found
+            self._now, self._expected = found, None
         return found
 
     def noise(self) -> Floats:
