@@ -28,6 +28,7 @@ from alerts import routes
 from alerts.channels.channel import Channel, Outcome
 from alerts.channels.making import make
 from alerts.desk import Desk
+from alerts.links import linked
 from alerts.message import Message
 from alerts.routes import Routing
 from producers.sender import DeliveryError, Sender
@@ -177,8 +178,10 @@ class Delivery:
                     if not incidents.caught_up:
                         continue
                     self._sole.check()
-                    for message in self._desk.messages(live, self._clock.now()):
-                        tasks.add(asyncio.create_task(self._send(channels[message.receiver], message)))
+                    now = self._clock.now()
+                    for message in self._desk.messages(live, now):
+                        told = linked(self._settings.alerts, message, now)
+                        tasks.add(asyncio.create_task(self._send(channels[message.receiver], told)))
                     tasks = _unfinished(tasks)
             if tasks:
                 await asyncio.gather(*tasks)

@@ -51,6 +51,8 @@ class View:
         Names and values of what else is to be known.
     children
         What carries the change, with its share.
+    link
+        Address of the incident's page, where one may see it and say what becomes of it.
     """
 
     title: str
@@ -58,6 +60,7 @@ class View:
     facts: tuple[tuple[str, str], ...]
     children: tuple[str, ...]
     runbook: str | None
+    link: str | None
 
 
 def view(told: Told) -> View:
@@ -80,6 +83,7 @@ def view(told: Told) -> View:
         tuple((name, plain(value, _LONGEST)) for name, value in facts),
         tuple(f"{share(child.share)} {plain(name_of(child.series), 200)}" for child in incident.children),
         incident.runbook,
+        told.link,
     )
 
 
@@ -93,6 +97,8 @@ def in_text(message: Message) -> str:
             lines.append(f"Most of it: {', '.join(words.children)}")
         if words.runbook is not None:
             lines.append(f"Runbook: {words.runbook}")
+        if words.link is not None:
+            lines.append(f"See and answer: {words.link}")
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)
 

@@ -37,10 +37,11 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What goes out about one incident, and why."""
+    """What goes out about one incident, and why; `link` to its page, for the one who is told."""
 
     incident: Incident
     reason: str
+    link: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -253,6 +253,16 @@ class Sink(Section):
     batch_seconds: float = Field(1.0, gt=0, description="age at which a smaller batch is written")
 
 
+def _long_enough(secret: SecretStr) -> SecretStr:
+    if len(secret.get_secret_value()) < _SHORTEST_SECRET:
+        raise ValueError(f"it needs {_SHORTEST_SECRET} characters at least: `openssl rand -base64 32` makes one")
+    return secret
+
+
+_SHORTEST_SECRET = 32
+LinkKey = Annotated[SecretStr, AfterValidator(_long_enough)]
+
+
 class Alerting(Section):
     """Rules, incidents, and messages about them."""
 
@@ -262,6 +272,12 @@ class Alerting(Section):
         24, gt=0, description="what was so old when it was worked out is history: nobody is told of it"
     )
     timeout_seconds: float = Field(10, gt=0, le=120, description="so long a channel may take to accept a message")
+    public_url: str | None = Field(
+        None, pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*[^\s?#/])?$", description="where people reach the API; no final /"
+    )
+    link_key: LinkKey | None = Field(None, description="signs the links in messages; None: there are none")
+    old_link_keys: tuple[LinkKey, ...] = Field((), description="keys of before, whose links are still taken")
+    link_days: float = Field(14, gt=0, le=400, description="so long a link is of use")
 
 
 class Api(Section):
