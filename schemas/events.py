@@ -287,6 +287,47 @@ class IncidentTransition:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedSeries:
+    """One entry of an array of JudgedSeries."""
+
+    anomaly: str
+    """Id of the anomaly; empty: what is to come is meant."""
+    series: str
+    """Series key."""
+    kind: int
+    """Index into the fixed list of charge classes."""
+
+
+Verdict = Literal["true", "false", "expected"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnomalyFeedback:
+    """What a person says of anomalies; sent to every partition, key = id. Later scores heed it."""
+
+    SUBJECT: ClassVar[str] = "anomaly.feedback"
+
+    id: str
+    """Id of this word; one with the same id and a later time replaces it."""
+    verdict: Verdict
+    """`true`: a real anomaly; `false`: an ordinary cost; `expected`: meant to be."""
+    judged: Sequence[JudgedSeries] = ()
+    """What it is said of."""
+    first_day: date | None = None
+    """Of `expected`: its first day; null: the day on which the anomaly began."""
+    last_day: date | None = None
+    """Of `expected`: its last day; null: from now on, a level that is meant to be."""
+    incident: str | None = None
+    """Id of the incident of alerts that was judged."""
+    by: str
+    """Who says so."""
+    why: str
+    """The reason; may be empty."""
+    at: datetime
+    """When it was said: it counts from the first close after this."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CostAggregate:
     """Exact totals of every series and day that a reading changed, over all shards and books; one event a partition
     and reading (or some, when large). The values are absolute."""
@@ -971,6 +1012,7 @@ Event = (
     | AlertRequest
     | AlertRule
     | IncidentTransition
+    | AnomalyFeedback
     | CostAggregate
     | CostAnomaly
     | CostHead
@@ -995,6 +1037,7 @@ EVENT_CLASSES: tuple[type[Event], ...] = (
     AlertRequest,
     AlertRule,
     IncidentTransition,
+    AnomalyFeedback,
     CostAggregate,
     CostAnomaly,
     CostHead,

@@ -46,6 +46,7 @@ HEADS = Topic("cost.heads", "compact", 0)
 PARTIALS = Topic("cost.partials", "delete", 30 * DAY_MS)
 AGGREGATES = Topic("cost.aggregates", "delete", HORIZON_DAYS * DAY_MS)
 ANOMALIES = Topic("cost.anomalies", "delete", HORIZON_DAYS * DAY_MS)
+FEEDBACK = Topic("anomaly.feedback", "compact", 0)
 USAGE = Topic("usage.metrics", "delete", HORIZON_DAYS * DAY_MS)
 CONTROLS = Topic("source.controls", "delete", HORIZON_DAYS * DAY_MS, sharded=False)
 PAID_REQUESTS = Topic("requests.paid", "delete", HORIZON_DAYS * DAY_MS, sharded=False)
@@ -64,6 +65,7 @@ TOPICS = (
     PARTIALS,
     AGGREGATES,
     ANOMALIES,
+    FEEDBACK,
     USAGE,
     CONTROLS,
     PAID_REQUESTS,
