@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import uuid4
 
-from alerts.incident_states import Action, ForbiddenMoveError, asked
+from alerts.incident_states import ForbiddenMoveError, asked
 from alerts.rule_files import packed, unpacked
 from alerts.rule_step import home_of
 from alerts.rules import Rule
 from producers.sender import DeliveryError, Sender
 from schemas.codec import Codec
-from schemas.events import AlertRequest, AlertRule, Incident
+from schemas.events import AlertRequest, AlertRule, Incident, IncidentAction
 from schemas.registry import schema_source
 from spendstream.admin import ensure_topics
 from spendstream.clock import Clock
@@ -96,7 +96,13 @@ def incidents(settings: Settings) -> list[Incident]:
 
 
 def ask(
-    settings: Settings, clock: Clock, incident: str, action: Action, by: str, why: str, until: datetime | None = None
+    settings: Settings,
+    clock: Clock,
+    incident: str,
+    action: IncidentAction,
+    by: str,
+    why: str,
+    until: datetime | None = None,
 ) -> Incident:
     """Ask for something to be done with an incident, and return the incident as it was.
 

@@ -7,13 +7,13 @@ from decimal import Context, Decimal
 from functools import cached_property
 from typing import Any, Self
 
-from alerts.incident_states import Move, State
+from alerts.incident_states import Move
 from alerts.lattice import Change, below, cause
-from alerts.rules import SEVERITIES, Severity
+from alerts.rules import SEVERITIES
 from alerts.wording import name_of, share
 from processors.series import parse
 from schemas.codec import Codec, CodecError
-from schemas.events import Alert, Incident, IncidentAlert, IncidentChild
+from schemas.events import Alert, AlertSeverity, Incident, IncidentAlert, IncidentChild, IncidentState
 from schemas.repository import RepositorySchemas
 from spendstream.clock import from_millis, to_millis
 
@@ -42,7 +42,7 @@ class Case:
     id: str
     run: str
     version: int
-    state: State
+    state: IncidentState
     opened_at: datetime
     changed_at: datetime
     alerts: dict[str, Alert] = field(default_factory=dict)
@@ -87,7 +87,7 @@ class Case:
         return cause(self._changes)
 
     @property
-    def severity(self) -> Severity:
+    def severity(self) -> AlertSeverity:
         """The worst severity of its alerts that fire; when none does, of all."""
         return max((alert.severity for alert in self.firing or self.alerts.values()), key=SEVERITIES.index)
 

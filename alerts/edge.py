@@ -10,10 +10,8 @@ from typing import Any, Literal
 from alerts.findings import Finding
 from alerts.rules import Rule
 from processors.step import Json
-from schemas.events import Alert
+from schemas.events import Alert, AlertChange
 from spendstream.clock import day_of, from_millis, to_millis
-
-Change = Literal["crossed", "worse", "eased", "updated", "back", "restated", "ended", "rule"]
 
 
 def judge(
@@ -68,7 +66,7 @@ def _text(period: date | None) -> str | None:
     return None if period is None else str(period)
 
 
-def _change(held: dict[str, Any], finding: Finding) -> Change | None:
+def _change(held: dict[str, Any], finding: Finding) -> AlertChange | None:
     was = held["rank"]
     if finding.ended is not None or finding.rank == 0:
         if was == 0:
@@ -92,7 +90,7 @@ def _say(
     currency: str | None,
     held: dict[str, Any],
     finding: Finding,
-    change: Change,
+    change: AlertChange,
     run: str,
 ) -> tuple[dict[str, Any], Alert]:
     firing = change in {"crossed", "worse", "eased", "updated"}

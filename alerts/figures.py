@@ -1,22 +1,21 @@
-"""What is remembered of one series for rules over totals: the days of two months, and its rolling windows.
+"""What is remembered of one series for rules over totals: its days, the hours of the newest, its rolling windows.
 
 Amounts are integers of 10⁻¹⁸ currency units, days are counted since 1970-01-01, as in events.
 """
 
-from calendar import monthrange
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import date
 from typing import Any, Self
 
+from alerts.periods import period
+from processors.announced import day_rows, hour_rows, window_rows
 from processors.series import WINDOWS, Window
 from schemas.events import CostAggregate
 from spendstream.clock import day_number, day_of
 
-#: Days that are remembered: two windows of 30 days.
-_DAYS = 62
+#: Days that are remembered at least: two windows of 30 days.
+DAYS = 62
 _LENGTHS = {"d7": 7, "d30": 30}
-_MONTHS = {"mtd": 1, "qtd": 3, "ytd": 12}
 
 #: Charge class → billed and effective cost.
 _Kinds = dict[int, tuple[int, int]]
@@ -32,12 +31,16 @@ class Figures:
         Newest closed day; None: none is closed yet.
     first
         Oldest day that was ever told of: before it nothing is known.
+    hours
+        Of the newest day that was told of by hours: hour → amounts; `hours_of` is that day.
     """
 
     end: int | None = None
     first: int | None = None
     days: dict[int, _Kinds] = field(default_factory=dict)
     windows: dict[str, _Kinds] = field(default_factory=dict)
+    hours_of: int | None = None
+    hours: dict[int, _Kinds] = field(default_factory=dict)
 
     @classmethod
     def load(cls, plain: Any) -> Self:  # noqa: ANN401 - plain data of the state
@@ -49,6 +52,8 @@ class Figures:
             plain["first"],
             {int(day): _kinds(kinds) for day, kinds in plain["days"].items()},
             {name: _kinds(kinds) for name, kinds in plain["windows"].items()},
+            plain["hours_of"],
+            {int(hour): _kinds(kinds) for hour, kinds in plain["hours"].items()},
         )
 
     def dump(self) -> Any:  # noqa: ANN401 - plain data of the state
@@ -58,6 +63,8 @@ class Figures:
             "first": self.first,
             "days": {str(day): _plain(kinds) for day, kinds in self.days.items()},
             "windows": {name: _plain(kinds) for name, kinds in self.windows.items()},
+            "hours_of": self.hours_of,
+            "hours": {str(hour): _plain(kinds) for hour, kinds in self.hours.items()},
         }
 
     def total(self, window: str, kinds: frozenset[int], billed: bool) -> int | None:
@@ -77,7 +84,17 @@ class Figures:
         last = self.end - (7 if window == "day" else length)
         if self.first > last - length + 1:
             return None
-        return sum(_sum(self.days.get(last - n, {}), kinds, billed) for n in range(length))
+        return self.between(last - length + 1, last, kinds, billed)
+
+    def between(self, first: int, last: int, kinds: frozenset[int], billed: bool) -> int:
+        """Return the total of the days from `first` through `last`; a day that nothing is known of cost nothing."""
+        return sum(_sum(self.days.get(day, {}), kinds, billed) for day in range(first, last + 1))
+
+    def dearest_hour(self, kinds: frozenset[int], billed: bool) -> tuple[int, int] | None:
+        """Return hour and total of the dearest hour of the newest day that is known by hours; None: none is."""
+        totals = {hour: _sum(amounts, kinds, billed) for hour, amounts in self.hours.items()}
+        hour = max(totals, key=lambda hour: (totals[hour], -hour), default=None)
+        return None if hour is None else (hour, totals[hour])
 
     def by_the_end(self, window: str, kinds: frozenset[int], billed: bool) -> int | None:
         """Return what a month, quarter or year comes to when the days left cost as the last 7 did, on average."""
@@ -87,67 +104,59 @@ class Figures:
         return so_far + week * (day_number(period(window, day_of(self.end))[1]) - self.end) // 7
 
 
-def period(window: str, day: date) -> tuple[date, date]:
-    """Return first and last day of the month, quarter or year (`mtd`, `qtd`, `ytd`) that holds `day`.
-
-    Examples
-    --------
-    >>> period("qtd", date(2026, 5, 9))
-    (datetime.date(2026, 4, 1), datetime.date(2026, 6, 30))
-    """
-    months = _MONTHS[window]
-    first = (day.month - 1) // months * months + 1
-    last = first + months - 1
-    return date(day.year, first, 1), date(day.year, last, monthrange(day.year, last)[1])
-
-
-def learn(event: CostAggregate, wanted: Callable[[str], bool], known: Callable[[str], Figures]) -> dict[str, Figures]:
+def learn(event: CostAggregate, looks_at: Callable[[str], int], known: Callable[[str], Figures]) -> dict[str, Figures]:
     """Return the figures, by series key, that an announcement changes.
 
     Parameters
     ----------
-    wanted
-        Tells whether any rule watches a series.
+    looks_at
+        Tells how many days of a series are to be remembered; 0: no rule watches it.
     known
         Gives what is known of a series, an object of its own each time; it is changed.
     """
     changed: dict[str, Figures] = {}
-    keys = [key if wanted(key) else None for key in event.series]
+    horizons = [looks_at(key) for key in event.series]
 
     def figures(index: int) -> Figures | None:
-        key = keys[index]
-        if key is None:
+        if not horizons[index]:
             return None
+        key = event.series[index]
         if key not in changed:
             changed[key] = known(key)
         return changed[key]
 
-    for series, day, kind, billed, effective in zip(
-        event.row_series, event.row_day, event.row_kind, event.row_billed, event.row_effective, strict=True
-    ):
+    for series, day, kind, billed, effective in day_rows(event):
         one = figures(series)
         if one is not None:
             one.days.setdefault(day, {})[kind] = (billed, effective)
             one.first = day if one.first is None else min(one.first, day)
-    told: dict[tuple[int, int], tuple[int, _Kinds]] = {}
-    for series, number, end, kind, billed, effective in zip(
-        event.window_series,
-        event.window_name,
-        event.window_end,
-        event.window_kind,
-        event.window_billed,
-        event.window_effective,
-        strict=True,
-    ):
-        if keys[series] is not None:
-            told.setdefault((series, number), (end, {}))[1][kind] = (billed, effective)
-    for (series, number), (end, amounts) in told.items():
+    for series, day, hour, kind, billed, effective in hour_rows(event):
+        one = figures(series)
+        if one is not None:
+            _take_hour(one, day, hour, kind, (billed, effective))
+    for (series, number), (end, amounts) in _windows(event).items():
         one = figures(series)
         if one is not None:
             _take_window(one, WINDOWS[number], end, amounts)
-    for one in changed.values():
-        _close(one, event)
+    for index, key in enumerate(event.series):
+        if key in changed:
+            _close(changed[key], event, horizons[index])
     return changed
+
+
+def _windows(event: CostAggregate) -> dict[tuple[int, int], tuple[int, _Kinds]]:
+    """Return last day and amounts of each window, by the indices of series and window."""
+    told: dict[tuple[int, int], tuple[int, _Kinds]] = {}
+    for series, number, end, kind, billed, effective in window_rows(event):
+        told.setdefault((series, number), (end, {}))[1][kind] = (billed, effective)
+    return told
+
+
+def _take_hour(figures: Figures, day: int, hour: int, kind: int, amounts: tuple[int, int]) -> None:
+    if figures.hours_of is None or day > figures.hours_of:
+        figures.hours_of, figures.hours = day, {}
+    if day == figures.hours_of:
+        figures.hours.setdefault(hour, {})[kind] = amounts
 
 
 def _take_window(figures: Figures, window: Window, end: int, kinds: _Kinds) -> None:
@@ -156,7 +165,7 @@ def _take_window(figures: Figures, window: Window, end: int, kinds: _Kinds) -> N
         figures.windows[window] = kinds
 
 
-def _close(figures: Figures, event: CostAggregate) -> None:
+def _close(figures: Figures, event: CostAggregate, horizon: int) -> None:
     """Move the end of a series without windows (regions, usage types); forget days that no rule looks at."""
     if not figures.windows and event.closed_through is not None:
         closed = day_number(event.closed_through)
@@ -164,7 +173,7 @@ def _close(figures: Figures, event: CostAggregate) -> None:
         if newest is not None:
             figures.end = newest if figures.end is None else max(figures.end, newest)
     if figures.end is not None:
-        figures.days = {day: kinds for day, kinds in figures.days.items() if day > figures.end - _DAYS}
+        figures.days = {day: kinds for day, kinds in figures.days.items() if day > figures.end - horizon}
 
 
 def _kinds(plain: Any) -> _Kinds:  # noqa: ANN401 - plain data of the state

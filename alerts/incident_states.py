@@ -12,18 +12,18 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, get_args
+from typing import get_args
 
-State = Literal["firing", "acknowledged", "snoozed", "resolved", "suppressed", "expected"]
-Action = Literal["acknowledge", "snooze", "resolve", "expect", "suppress", "reopen"]
-STATES: tuple[State, ...] = get_args(State)
-ACTIONS: tuple[Action, ...] = get_args(Action)
+from schemas.events import IncidentAction, IncidentState
+
+STATES: tuple[IncidentState, ...] = get_args(IncidentState)
+ACTIONS: tuple[IncidentAction, ...] = get_args(IncidentAction)
 
 #: Who moves an incident when no person does.
 SYSTEM = "spendstream"
 
 #: Every move that there is.
-MOVES: frozenset[tuple[State, State]] = frozenset(
+MOVES: frozenset[tuple[IncidentState, IncidentState]] = frozenset(
     {
         ("firing", "acknowledged"),
         ("firing", "snoozed"),
@@ -50,7 +50,7 @@ MOVES: frozenset[tuple[State, State]] = frozenset(
     }
 )
 
-_AFTER: dict[Action, State] = {
+_AFTER: dict[IncidentAction, IncidentState] = {
     "acknowledge": "acknowledged",
     "snooze": "snoozed",
     "resolve": "resolved",
@@ -68,15 +68,22 @@ class ForbiddenMoveError(ValueError):
 class Move:
     """From one state to another."""
 
-    before: State | None
-    after: State
+    before: IncidentState | None
+    after: IncidentState
     at: datetime
     by: str
     why: str
 
 
 def asked(
-    state: State, action: Action, *, fires: bool, at: datetime, by: str, why: str, until: datetime | None
+    state: IncidentState,
+    action: IncidentAction,
+    *,
+    fires: bool,
+    at: datetime,
+    by: str,
+    why: str,
+    until: datetime | None,
 ) -> Move | None:
     """Return the move that a person asks for; None when the incident is there already (a longer snooze is a move).
 
@@ -102,7 +109,7 @@ def asked(
     return Move(state, after, at, by, why)
 
 
-def moved_by_alerts(state: State, *, fires: bool, worse: bool, at: datetime, why: str) -> Move | None:
+def moved_by_alerts(state: IncidentState, *, fires: bool, worse: bool, at: datetime, why: str) -> Move | None:
     """Return the move that follows from what its alerts do; None: it stays.
 
     Parameters
@@ -119,7 +126,7 @@ def moved_by_alerts(state: State, *, fires: bool, worse: bool, at: datetime, why
     return None
 
 
-def moved_by_time(state: State, snoozed_until: datetime | None, now: datetime) -> Move | None:
+def moved_by_time(state: IncidentState, snoozed_until: datetime | None, now: datetime) -> Move | None:
     """Return the move at the end of a snooze; None before it."""
     if state == "snoozed" and snoozed_until is not None and now >= snoozed_until:
         return Move(state, "firing", now, SYSTEM, "the snooze ended")

@@ -16,9 +16,9 @@ import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic import model_validator as model_check
 
-from alerts.rules import Selector, Severity
+from alerts.rules import Selector
 from processors.series import parse
-from schemas.events import Incident
+from schemas.events import AlertSeverity, Incident
 from spendstream.settings import ConfigurationError
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -99,7 +99,7 @@ class Quiet(_Part):
     start: time = Field(description="local time at which the quiet begins, as 20:00")
     end: time = Field(description="local time at which it ends; before the start: on the next day")
     days: tuple[Day, ...] = Field(_DAYS, min_length=1, description="days on which it begins")
-    passes: tuple[Severity, ...] = Field(("critical",), description="severities that are told all the same")
+    passes: tuple[AlertSeverity, ...] = Field(("critical",), description="severities that are told all the same")
 
     def holds(self, now: datetime) -> bool:
         """Tell whether `now` is quiet.

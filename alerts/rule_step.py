@@ -22,9 +22,10 @@ from typing import Any, get_args
 
 from alerts.edge import fires, judge, withdraw
 from alerts.figures import Figures, learn
-from alerts.findings import SourceFacts, of_anomaly, of_source, of_totals
+from alerts.findings import SourceFacts, of_anomaly, of_source
 from alerts.rule_files import unpacked
 from alerts.rules import AnomalyRule, FeeRule, FreshnessRule, Rule, TotalRule
+from alerts.total_findings import days_looked_at, of_totals
 from processors.series import parse, partition_of
 from processors.step import Json, Output, State, Step
 from schemas.codec import Codec
@@ -171,7 +172,7 @@ class RulePartition:
         if last is not None and event.version < last:
             self._counts["announcements_known"] += 1
             return []
-        changed = learn(event, lambda key: bool(self._watchers(key)), self._figures)
+        changed = learn(event, self._days_looked_at, self._figures)
         for series, figures in changed.items():
             self._state.put(f"figures/{series}", figures.dump())
         waiting: Any = self._state.get("touched") or {"version": 0, "series": []}
@@ -244,6 +245,9 @@ class RulePartition:
                 if isinstance(rule, get_args(TotalRule)) and rule.where.takes(series)
             ]
         return found
+
+    def _days_looked_at(self, key: str) -> int:
+        return max((days_looked_at(rule) for rule in self._watchers(key)), default=0)
 
     def _figures(self, series: str) -> Figures:
         return Figures.load(self._state.get(f"figures/{series}"))

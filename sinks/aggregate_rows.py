@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from processors.announced import day_rows, hour_rows, window_rows
 from processors.series import WINDOWS, parse
 from schemas.events import CostAggregate
 from sinks.batch import KINDS, NO_VIEW, Batch
@@ -88,21 +89,11 @@ def aggregate_rows(event: CostAggregate, _: str) -> list[Batch]:
     below = [(s.region or "", s.usage_type or "", *tag) for s, tag in zip(parsed, tagged, strict=True)]
     days = [
         (*heads[at], day, KINDS[kind], *above[at], *below[at], billed, effective, *read)
-        for at, day, kind, billed, effective in zip(
-            event.row_series, event.row_day, event.row_kind, event.row_billed, event.row_effective, strict=True
-        )
+        for at, day, kind, billed, effective in day_rows(event)
     ]
     hours = [
         (*heads[at], day, hour, KINDS[kind], *above[at], billed, effective, *read)
-        for at, day, hour, kind, billed, effective in zip(
-            event.hour_series,
-            event.hour_day,
-            event.hour_hour,
-            event.hour_kind,
-            event.hour_billed,
-            event.hour_effective,
-            strict=True,
-        )
+        for at, day, hour, kind, billed, effective in hour_rows(event)
     ]
     windows = [
         (
@@ -117,15 +108,7 @@ def aggregate_rows(event: CostAggregate, _: str) -> list[Batch]:
             event.reading,
             version,
         )
-        for at, name, end, kind, billed, effective in zip(
-            event.window_series,
-            event.window_name,
-            event.window_end,
-            event.window_kind,
-            event.window_billed,
-            event.window_effective,
-            strict=True,
-        )
+        for at, name, end, kind, billed, effective in window_rows(event)
     ]
     return [
         Batch("totals", _TOTAL, days, len(days)),

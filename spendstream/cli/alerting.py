@@ -15,7 +15,7 @@ from spendstream.clock import SystemClock
 
 if TYPE_CHECKING:
     from alerts.applied import Difference
-    from alerts.incident_states import Action
+    from schemas.events import IncidentAction
 
 rules = group("What is worth an alert.")
 incidents = group("What alerts are about, and who cares for it.")
@@ -156,7 +156,7 @@ def reopen(incident: Incident, why: Why = "") -> None:
     _ask(incident, "reopen", why)
 
 
-def _ask(incident: str, action: "Action", why: str, length: timedelta | None = None) -> None:
+def _ask(incident: str, action: "IncidentAction", why: str, length: timedelta | None = None) -> None:
     from alerts.applied import ask  # noqa: PLC0415 - keeps other commands quick
 
     clock = SystemClock()

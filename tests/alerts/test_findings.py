@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerts.edge import fires, judge, withdraw
-from alerts.figures import Figures, learn
-from alerts.findings import SourceFacts, of_anomaly, of_source, of_totals
+from alerts.figures import DAYS, Figures, learn
+from alerts.findings import SourceFacts, of_anomaly, of_source
 from alerts.rules import Bar, Selector
+from alerts.total_findings import days_looked_at, of_totals
 from processors.series import parse
 from spendstream.clock import day_number
 from tests.alerts.facts import DAY, S3, T, announced, anomaly, rule
@@ -38,9 +39,9 @@ def told(a_rule, *events):
     return said
 
 
-def learned(event, figures):
+def learned(a_rule, event, figures):
     """Return what is known of the one series of an announcement after it."""
-    return learn(event, lambda _: True, lambda _: figures).get(event.series[0], figures)
+    return learn(event, lambda _: days_looked_at(a_rule), lambda _: figures).get(event.series[0], figures)
 
 
 def totalled(a_rule, *events):
@@ -50,7 +51,7 @@ def totalled(a_rule, *events):
     said = []
     for event in events:
         key = event.series[0]
-        figures = Figures.load(learned(event, figures).dump())
+        figures = Figures.load(learned(a_rule, event, figures).dump())
         found = of_totals(a_rule, key, figures, event.closed_at)
         state, alerts = judge(a_rule, key, "USD", found, state, "live")
         said.append([(alert.change, alert.severity) for alert in alerts])
@@ -213,7 +214,7 @@ def test_a_new_month_is_another_occasion():
 
 
 def test_a_forecast_adds_the_days_left_as_the_last_week_was():
-    figures = learn(announced("USD", {}, {"mtd": "90", "d7": "70"}, through=DAY), lambda _: True, lambda _: Figures())[
+    figures = learn(announced("USD", {}, {"mtd": "90", "d7": "70"}, through=DAY), lambda _: DAYS, lambda _: Figures())[
         "USD"
     ]
     assert figures.by_the_end("mtd", frozenset({0}), billed=False) == (90 + 22 * 10) * 10**18
