@@ -191,7 +191,7 @@ class Delivery:
         outcome = await channel.send(message)
         now = self._clock.now()
         if outcome.accepted:
-            notifications = self._desk.accepted(message, kind, channel.pause, now)
+            notifications = self._desk.accepted(message, kind, channel.pause, now, outcome)
             await self._keep(notifications)
             self._desk.logged(message)
             log.info("told %s of %d incidents", message.receiver, len(notifications))

@@ -1,10 +1,10 @@
 """The desk: what is known of incidents and of what receivers were told, and so what is to be sent now. No I/O."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from alerts.channels.channel import Outcome
+from alerts.channels.channel import ACCEPTED, Outcome
 from alerts.message import Message
 from alerts.routes import Routing, labels_of
 from alerts.routing import Way, decide, ways_of
@@ -117,14 +117,20 @@ class Desk:
             decision = decide(self._routing, way, self._routing.receiver(receiver), members, incidents, log, now)
             if decision.again_at is not None:
                 times.append(decision.again_at)
-            told = [one for one in decision.told if _name(receiver, one.incident) not in self._refused]
+            told = [
+                replace(one, handle=log[one.incident.id].handle if one.incident.id in log else None)
+                for one in decision.told
+                if _name(receiver, one.incident) not in self._refused
+            ]
             if told:
                 line.busy = True
                 found.append(Message.of(receiver, group, told, now))
         self._again_at = min(times, default=None)
         return found
 
-    def accepted(self, message: Message, channel: str, pause: timedelta, now: datetime) -> list[Notification]:
+    def accepted(
+        self, message: Message, channel: str, pause: timedelta, now: datetime, outcome: Outcome = ACCEPTED
+    ) -> list[Notification]:
         """Note that a message was accepted; return what is to be logged before the receiver is told anything else."""
         log, line = self._log[message.receiver], self._lines[message.receiver]
         notifications = []
@@ -147,6 +153,7 @@ class Desk:
                     observed_at=incident.changed_at,
                     attempts=line.failures + 1,
                     repeats=last.repeats + 1 if last is not None and same else 0,
+                    handle=outcome.handle_of(incident.id) or told.handle,
                 )
             )
         log.update({one.incident: one for one in notifications})

@@ -4,10 +4,9 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from unicodedata import category
 
 from alerts.routing import Told
-from alerts.wording import money, name_of, share
+from alerts.wording import money, name_of, plain, share
 from processors.series import parse
 from schemas.events import Incident
 
@@ -101,19 +100,6 @@ def in_text(message: Message) -> str:
             lines.append(f"See and answer: {words.link}")
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)
-
-
-def plain(text: str, longest: int) -> str:
-    r"""Return text for people: on one line, without control and direction marks, cut to `longest` characters.
-
-    Examples
-    --------
-    >>> plain("a\r\nBcc: b\u202e", 40), plain("x" * 50, 10)
-    ('a Bcc: b', 'xxxxxxxxx…')
-    """
-    spaced = " ".join(text.split())
-    clean = "".join(sign for sign in spaced if category(sign) not in {"Cc", "Cf", "Co", "Cs"})
-    return clean if len(clean) <= longest else clean[: longest - 1] + "…"
 
 
 def _title(incident: Incident) -> str:

@@ -37,11 +37,20 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What goes out about one incident, and why; `link` to its page, for the one who is told."""
+    """What goes out about one incident, and why.
+
+    Attributes
+    ----------
+    link
+        Address of its page, for the one who is told.
+    handle
+        What the channel called the last message about it to this receiver; None: this is the first.
+    """
 
     incident: Incident
     reason: str
     link: str | None = None
+    handle: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from datetime import date
 from decimal import ROUND_HALF_EVEN, Context, Decimal
+from unicodedata import category
 
 from processors.series import parse
 
@@ -67,3 +68,20 @@ def over(window: str, end: date) -> str:
     """
     names = {"d7": "the 7 days", "d30": "the 30 days", "mtd": "the month", "qtd": "the quarter", "ytd": "the year"}
     return f"on {end}" if window == "day" else f"in {names[window]} to {end}"
+
+
+def plain(text: str, longest: int) -> str:
+    r"""Return text for people: on one line, without control and direction marks, cut to `longest` characters.
+
+    Examples
+    --------
+    >>> plain("a\r\nBcc: b\u202e", 40), plain("x" * 50, 10)
+    ('a Bcc: b', 'xxxxxxxxx…')
+    """
+    clean = printable(" ".join(text.split()))
+    return clean if len(clean) <= longest else clean[: longest - 1] + "…"
+
+
+def printable(text: str) -> str:
+    """Return text without control and direction marks, line breaks among them."""
+    return "".join(sign for sign in text if category(sign) not in {"Cc", "Cf", "Co", "Cs"})

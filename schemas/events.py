@@ -219,6 +219,8 @@ class Notification:
     """Tries that it took."""
     repeats: int
     """How often the same was told again."""
+    handle: str | None = None
+    """What the channel calls the message, so that the next one about the incident can follow it."""
 
 
 IncidentAction = Literal["acknowledge", "snooze", "resolve", "expect", "suppress", "reopen"]

@@ -1,7 +1,7 @@
 """The interface of a channel, and what all channels over HTTP share. To add one: one file, and one line in `making`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -28,12 +28,26 @@ class Outcome:
         Why not, without any secret: no address, no header, no body.
     retry_after
         How long the other side wants to be left alone, where it said so.
+    denied
+        Whether the other side did not take our secret: another one may be set by now.
+    handle
+        Of an accepted message: what the channel calls it. It is kept, and comes back with the next message about the
+        same incident (`Told.handle`), so that the channel can update it, or answer to it.
+    handles
+        The same by incident, where a channel makes several messages of one.
     """
 
     accepted: bool
     retry: bool = False
     error: str = ""
     retry_after: timedelta | None = None
+    denied: bool = False
+    handle: str | None = None
+    handles: Mapping[str, str] = field(default_factory=dict)
+
+    def handle_of(self, incident: str) -> str | None:
+        """Return what the channel calls the message about an incident; None where it has no name."""
+        return self.handles.get(incident, self.handle)
 
 
 ACCEPTED = Outcome(accepted=True)

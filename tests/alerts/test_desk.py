@@ -159,3 +159,14 @@ def test_a_storm_of_two_thousand_incidents_reaches_a_receiver_as_messages_of_gro
         told += len(logged)
     assert told == 2_000
     assert at_work.messages("live", T + MINUTE) == []
+
+
+def test_a_channel_gets_back_what_it_called_the_message_before_also_after_a_restart():
+    at_work = desk(incident("i1"), incident("i2"))
+    [first] = at_work.messages("live", T)
+    outcome = Outcome(accepted=True, handle="m1", handles={"i2": "m2"})
+    logged = at_work.accepted(first, "webhook", timedelta(0), T, outcome)
+    assert [(one.incident, one.handle) for one in logged] == [("i1", "m1"), ("i2", "m2")]
+    over = [incident(name, version=4, state="resolved") for name in ("i1", "i2")]
+    [second] = desk(*over, log=logged).messages("live", T + HOUR)
+    assert [told.handle for told in second.told] == ["m1", "m2"]

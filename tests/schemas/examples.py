@@ -349,6 +349,7 @@ EXAMPLES: tuple[Event, ...] = (
         observed_at=T,
         attempts=2,
         repeats=0,
+        handle="C0123456789:1760000000.000100",
     ),
     AnomalyFeedback(
         id="f1",

@@ -1,0 +1,59 @@
+"""A note: what a receiver is told that is about no incident, as a report, or a test of the way to it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from alerts.wording import printable
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file of a note; channels without files leave it out.
+
+    Attributes
+    ----------
+    name, kind
+        Name of the file, and its media type, as text/csv.
+    """
+
+    name: str
+    kind: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What goes to one receiver.
+
+    Attributes
+    ----------
+    id
+        The same for the same note, so that a receiver can know a repetition.
+    kind
+        What it is: a report, or a canary, which is told to see whether it arrives.
+    title
+        One line of plain text.
+    text
+        The whole in plain text; lines of any channel.
+    html
+        The whole as a mail shows it, from `alerts.channels.mail.page`; None: the text alone.
+    thread
+        The same for notes that belong together; None: it stands alone.
+    """
+
+    id: str
+    receiver: str
+    kind: Literal["report", "canary"]
+    title: str
+    text: str
+    at: datetime
+    html: str | None = None
+    attachments: Sequence[Attachment] = ()
+    thread: str | None = None
+
+    def shortened(self, longest: int) -> str:
+        """Return the text without control and direction marks, its lines kept, cut to `longest` characters."""
+        text = "\n".join(printable(line) for line in self.text.splitlines())
+        return text if len(text) <= longest else text[: longest - 1] + "…"
