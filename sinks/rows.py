@@ -1,18 +1,22 @@
 """Event → rows: one pure function per event class. A row's version makes an insert that is repeated change nothing.
 
-Amounts and days stay as the event has them, see `sinks.native`. Statements, aggregates and
-anomalies have files of their own.
+Amounts and days stay as the event has them, see `sinks.native`. Statements, aggregates,
+anomalies and alerting have files of their own.
 """
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from schemas.events import (
+    Alert,
     CostAggregate,
     CostAnomaly,
     CostStatement,
     DeadLetter,
     Event,
+    Incident,
+    IncidentTransition,
+    Notification,
     PaidRequest,
     ReadingClosed,
     ReadingOpened,
@@ -21,6 +25,7 @@ from schemas.events import (
     UsageMetrics,
 )
 from sinks.aggregate_rows import aggregate_rows
+from sinks.alert_rows import alert_rows, incident_rows, notification_rows, transition_rows
 from sinks.anomaly_rows import anomaly_rows
 from sinks.batch import NO_VIEW, Batch
 from sinks.statement_rows import statement_rows
@@ -171,6 +176,10 @@ _ROWS: dict[type[Any], Callable[[Any, str], list[Batch]]] = {
     PaidRequest: _plain("paid_requests", _PAID, lambda event: to_millis(event.at)),
     DeadLetter: _plain("dead_letters", _LETTER, lambda event: to_millis(event.at)),
     Run: run_rows,
+    Incident: incident_rows,
+    IncidentTransition: transition_rows,
+    Alert: alert_rows,
+    Notification: notification_rows,
 }
 
 

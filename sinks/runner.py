@@ -42,12 +42,28 @@ from sinks.statement_rows import SCOPE
 from spendstream.admin import ensure_topics, kafka_client
 from spendstream.health import Progress, health_page
 from spendstream.settings import ConfigurationError, Settings
-from spendstream.topics import AGGREGATES, ANOMALIES, CONTROLS, DEAD_LETTERS, PAID_REQUESTS, RUNS, STATEMENTS, USAGE
+from spendstream.topics import (
+    AGGREGATES,
+    ALERTS,
+    ANOMALIES,
+    CONTROLS,
+    DEAD_LETTERS,
+    INCIDENTS,
+    NOTIFICATIONS,
+    PAID_REQUESTS,
+    RUNS,
+    STATEMENTS,
+    TRANSITIONS,
+    USAGE,
+)
 
 log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
-TOPICS = (STATEMENTS, AGGREGATES, ANOMALIES, USAGE, CONTROLS, PAID_REQUESTS, DEAD_LETTERS, RUNS)
+TOPICS = (
+    *(STATEMENTS, AGGREGATES, ANOMALIES, USAGE, CONTROLS, PAID_REQUESTS, DEAD_LETTERS, RUNS),
+    *(INCIDENTS, TRANSITIONS, ALERTS, NOTIFICATIONS),
+)
 _LONGEST_WAIT = 30.0
 #: Few, so that a batch of large messages ends near its size.
 _MESSAGES_AT_ONCE = 32

@@ -9,7 +9,10 @@ from spendstream.money import from_units, to_units
 from spendstream.settings import Settings
 
 #: Tables that hold what steps made, by run.
-TABLES = ("totals", "hour_totals", "rolling_totals", "announcements", "anomalies")
+TABLES = (
+    *("totals", "hour_totals", "rolling_totals", "announcements", "anomalies"),
+    *("incidents", "incident_transitions", "alerts", "notifications"),
+)
 _SHOWN = 50
 _TOLD = 12
 

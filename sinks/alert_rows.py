@@ -1,0 +1,112 @@
+"""Alerting → rows: incidents and alerts as they are now, every transition, and every time that a receiver was told."""
+
+from typing import Any
+
+from processors.series import Series, parse
+from schemas.events import Alert, Incident, IncidentTransition, Notification
+from sinks.batch import Batch
+
+#: Fields of the events that are columns as they are.
+_INCIDENT = (
+    "run",
+    "id",
+    "state",
+    "severity",
+    "scope",
+    "level",
+    "kind",
+    "currency",
+    "says",
+    "actual",
+    "expected",
+    "impact_per_day",
+    "impact_so_far",
+    "impact_to_month_end",
+    "since",
+    "opened_at",
+    "changed_at",
+    "snoozed_until",
+    "alert_count",
+    "firing_count",
+    "owner",
+    "labels",
+    "runbook",
+    "version",
+)
+_INCIDENT_MADE = ("rules", "provider", "account", "service", "child_series", "child_share", "alert_ids")
+_TRANSITION = ("run", "incident", "version", "before", "after", "at", "by", "why")
+_ALERT = (
+    "run",
+    "id",
+    "state",
+    "change",
+    "rule",
+    "kind",
+    "severity",
+    "subject",
+    "currency",
+    "anomaly",
+    "shape",
+    "day",
+    "actual",
+    "expected",
+    "impact_per_day",
+    "impact_so_far",
+    "impact_to_month_end",
+    "score",
+    "since",
+    "observed_at",
+    "says",
+    "labels",
+    "runbook",
+    "version",
+)
+_NOTIFICATION = (
+    "run",
+    "incident",
+    "receiver",
+    "sent_at",
+    "version",
+    "state",
+    "severity",
+    "reason",
+    "channel",
+    "observed_at",
+    "attempts",
+    "repeats",
+)
+
+
+def _values(event: object, names: tuple[str, ...]) -> tuple[Any, ...]:
+    return tuple(getattr(event, name) for name in names)
+
+
+def incident_rows(event: Incident, _: str) -> list[Batch]:
+    """Return what is known of an incident; one that is about no costs has no dimensions."""
+    series = Series("") if event.currency is None else parse(event.scope)
+    row = (
+        *_values(event, _INCIDENT),
+        list(event.rules),
+        *(series.provider or "", series.account or "", series.service or ""),
+        [child.series for child in event.children],
+        [child.share for child in event.children],
+        [alert.id for alert in event.alerts],
+    )
+    return [Batch("incidents", (*_INCIDENT, *_INCIDENT_MADE), [row], 1)]
+
+
+def transition_rows(event: IncidentTransition, _: str) -> list[Batch]:
+    """Return a move of an incident."""
+    return [Batch("incident_transitions", _TRANSITION, [_values(event, _TRANSITION)], 1)]
+
+
+def alert_rows(event: Alert, _: str) -> list[Batch]:
+    """Return what a rule said."""
+    row = (*_values(event, _ALERT), list(event.charges))
+    return [Batch("alerts", (*_ALERT, "charges"), [row], 1)]
+
+
+def notification_rows(event: Notification, _: str) -> list[Batch]:
+    """Return that a receiver was told."""
+    row = (*_values(event, _NOTIFICATION), event.group)
+    return [Batch("notifications", (*_NOTIFICATION, "told_group"), [row], 1)]

@@ -1,0 +1,104 @@
+-- Incidents, the newest version of each. `child_*` tell what carries it, `alert_ids` of which alerts it was made.
+CREATE TABLE IF NOT EXISTS incidents {on_cluster}
+(
+    run LowCardinality(String),
+    id String,
+    state LowCardinality(String),
+    severity LowCardinality(String),
+    scope String,
+    level LowCardinality(String),
+    kind LowCardinality(String),
+    rules Array(String),
+    currency Nullable(String),
+    provider LowCardinality(String),
+    account String,
+    service LowCardinality(String),
+    says String,
+    actual Nullable(Decimal(38, 18)),
+    expected Nullable(Decimal(38, 18)),
+    impact_per_day Nullable(Decimal(38, 18)),
+    impact_so_far Nullable(Decimal(38, 18)),
+    impact_to_month_end Nullable(Decimal(38, 18)),
+    since DateTime64(3, 'UTC'),
+    opened_at DateTime64(3, 'UTC'),
+    changed_at DateTime64(3, 'UTC'),
+    snoozed_until Nullable(DateTime64(3, 'UTC')),
+    child_series Array(String),
+    child_share Array(Float64),
+    alert_ids Array(String),
+    alert_count UInt32,
+    firing_count UInt32,
+    owner Nullable(String),
+    labels Map(LowCardinality(String), String),
+    runbook Nullable(String),
+    version UInt64
+)
+ENGINE = {engine}(version)
+ORDER BY (run, id);
+
+-- Every move of an incident from one state to another; `version` is the one of the incident that it led to.
+CREATE TABLE IF NOT EXISTS incident_transitions {on_cluster}
+(
+    run LowCardinality(String),
+    incident String,
+    version UInt64,
+    before Nullable(String),
+    after LowCardinality(String),
+    at DateTime64(3, 'UTC'),
+    by String,
+    why String
+)
+ENGINE = {engine}(version)
+ORDER BY (run, incident, version);
+
+-- What rules said, the newest version of each.
+CREATE TABLE IF NOT EXISTS alerts {on_cluster}
+(
+    run LowCardinality(String),
+    id String,
+    state LowCardinality(String),
+    change LowCardinality(String),
+    rule String,
+    kind LowCardinality(String),
+    severity LowCardinality(String),
+    subject String,
+    currency Nullable(String),
+    charges Array(String),
+    anomaly Nullable(String),
+    shape Nullable(String),
+    day Nullable(Date),
+    actual Nullable(Decimal(38, 18)),
+    expected Nullable(Decimal(38, 18)),
+    impact_per_day Nullable(Decimal(38, 18)),
+    impact_so_far Nullable(Decimal(38, 18)),
+    impact_to_month_end Nullable(Decimal(38, 18)),
+    score Nullable(Float64),
+    since DateTime64(3, 'UTC'),
+    observed_at DateTime64(3, 'UTC'),
+    says String,
+    labels Map(LowCardinality(String), String),
+    runbook Nullable(String),
+    version UInt64
+)
+ENGINE = {engine}(version)
+ORDER BY (run, id);
+
+-- What became of telling a receiver of an incident, each time; `version` is the one of the incident that was told.
+CREATE TABLE IF NOT EXISTS notifications {on_cluster}
+(
+    run LowCardinality(String),
+    incident String,
+    receiver String,
+    sent_at DateTime64(3, 'UTC'),
+    told_group String,
+    version UInt64,
+    state LowCardinality(String),
+    severity LowCardinality(String),
+    reason String,
+    channel LowCardinality(String),
+    observed_at DateTime64(3, 'UTC'),
+    attempts UInt32,
+    repeats UInt32
+)
+ENGINE = {engine}(version)
+ORDER BY (run, incident, receiver, sent_at);
