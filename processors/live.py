@@ -31,12 +31,14 @@ from processors.live_app import make_app
 from processors.live_names import changelog_name
 from processors.live_outbox import Flight, Outbox
 from processors.live_state import PartitionState, Writes
+from processors.passage import Passage, passage_of, passed_on
 from processors.runner import StepFailedError, StepRunner
 from processors.step import Output, Step
 from schemas.codec import Codec, CodecError
 from schemas.dead_letters import dead_letter
 from schemas.events import Tick
 from schemas.repository import SchemaSource, UnknownSchemaError
+from spendstream.clock import to_millis
 from spendstream.settings import Settings
 from spendstream.topics import DEAD_LETTERS
 
@@ -175,7 +177,7 @@ class LiveStep:
                 outputs = []
             self._faults("processed")
             if outputs:
-                await self._send(outputs)
+                await self._send(outputs, passage_of(event.message.headers))
                 self._faults("outputs acknowledged")
             runner.release()
             await self._keep(event, partition, state, state.take())
@@ -239,12 +241,13 @@ class LiveStep:
         """Go on with the partitions that are ours now; each step is opened anew from what the store holds."""
         self._revoked = False
 
-    async def _send(self, outputs: Sequence[Output]) -> None:
-        """Send what follows from an event, and wait until Kafka has it."""
+    async def _send(self, outputs: Sequence[Output], passage: Passage) -> None:
+        """Send what follows from an event that came by this passage, and wait until Kafka has it."""
         flight = Flight()
+        headers = passed_on(passage, self.step.name, to_millis(datetime.now(UTC)))
         for output in outputs:
             topic = self._names.name(output.topic)
-            self._outbox.send(flight, topic, output.partition, output.key, self._codec.encode(output.event))
+            self._outbox.send(flight, topic, output.partition, output.key, self._codec.encode(output.event), headers)
         await flight.arrived()
 
     async def _bury(self, event: Any, error: Exception) -> None:  # noqa: ANN401 - a Faust event, untyped
@@ -262,8 +265,10 @@ class LiveStep:
             key=message.key,
         )
         log.warning("dead letter", extra={"origin": letter.origin, "reason": letter.reason})
-        await self._send([Output(DEAD_LETTERS, 0, letter.id.encode(), letter)])
+        await self._send([Output(DEAD_LETTERS, 0, letter.id.encode(), letter)], {})
 
     async def _tick(self) -> None:
         tick = Tick(at=datetime.now(UTC))
-        await self._send([Output(self.step.inputs[0], partition, b"tick", tick) for partition in list(self._runners)])
+        await self._send(
+            [Output(self.step.inputs[0], partition, b"tick", tick) for partition in list(self._runners)], {}
+        )

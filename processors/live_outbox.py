@@ -9,6 +9,7 @@ import contextlib
 
 from confluent_kafka import KafkaError, Message, Producer
 
+from processors.passage import Headers
 from spendstream.admin import kafka_producer
 from spendstream.settings import Settings
 
@@ -85,7 +86,15 @@ class Outbox:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._polling
 
-    def send(self, flight: Flight, topic: str, partition: int, key: bytes, value: bytes | None) -> None:
+    def send(
+        self,
+        flight: Flight,
+        topic: str,
+        partition: int,
+        key: bytes,
+        value: bytes | None,
+        headers: Headers | None = None,
+    ) -> None:
         """Send a message as a part of `flight`."""
 
         def landed(error: KafkaError | None, message: Message) -> None:
@@ -94,7 +103,7 @@ class Outbox:
 
         while True:
             try:
-                self._producer.produce(topic, value, key, partition, on_delivery=landed)
+                self._producer.produce(topic, value, key, partition, on_delivery=landed, headers=headers)
                 break
             except BufferError:
                 self._producer.poll(0.05)

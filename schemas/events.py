@@ -91,6 +91,54 @@ class Alert:
     """Address of what to do about it."""
 
 
+DeliveryOutcome = Literal["accepted", "retrying", "refused", "expired", "fell_back", "held"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryState:
+    """What became of telling a receiver of an incident: one event for each try and each decision."""
+
+    SUBJECT: ClassVar[str] = "alert.delivery"
+
+    message: str
+    """Id of the message, the same at each try; empty where none was made."""
+    receiver: str
+    """Name of the receiver."""
+    channel: str
+    """Kind of the channel."""
+    group: str
+    """Group that the message was about."""
+    incident: str
+    """Id of the incident."""
+    run: str
+    """Run of the incident."""
+    version: int
+    """Version of the incident."""
+    state: str
+    """State of the incident."""
+    severity: str
+    """Severity of the incident."""
+    outcome: DeliveryOutcome
+    """The channel took it; it will be tried again; the channel refused it; the deadline passed; another receiver is
+    told instead; it waits: silenced, inhibited, quiet hours, a limit."""
+    reason: str
+    """Why it goes out, or why it is held."""
+    error: str | None = None
+    """What the channel said, without any secret."""
+    fallback: str | None = None
+    """Who is told instead."""
+    attempt: int
+    """Tries so far."""
+    at: datetime
+    """When this was so; of what was accepted, when it was delivered."""
+    observed_at: datetime
+    """Close of the reading that changed the incident."""
+    scored_at: datetime | None = None
+    """When the detector, or the totals, had passed on what it is about."""
+    fired_at: datetime | None = None
+    """When its rule had fired."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentChild:
     """One entry of an array of IncidentChild."""
@@ -221,6 +269,10 @@ class Notification:
     """How often the same was told again."""
     handle: str | None = None
     """What the channel calls the message, so that the next one about the incident can follow it."""
+    scored_at: datetime | None = None
+    """When the detector, or the totals, had passed on what it is about."""
+    fired_at: datetime | None = None
+    """When its rule had fired."""
 
 
 IncidentAction = Literal["acknowledge", "snooze", "resolve", "expect", "suppress", "reopen"]
@@ -1009,6 +1061,7 @@ class UsageMetrics:
 
 Event = (
     Alert
+    | DeliveryState
     | Incident
     | Notification
     | AlertRequest
@@ -1034,6 +1087,7 @@ Event = (
 
 EVENT_CLASSES: tuple[type[Event], ...] = (
     Alert,
+    DeliveryState,
     Incident,
     Notification,
     AlertRequest,

@@ -58,6 +58,7 @@ ALERTS = Topic("alerts", "delete", HORIZON_DAYS * DAY_MS)
 INCIDENTS = Topic("alert.incidents", "compact", 0)
 TRANSITIONS = Topic("alert.transitions", "delete", HORIZON_DAYS * DAY_MS)
 NOTIFICATIONS = Topic("alert.notifications", "compact", 0, sharded=False)
+DELIVERIES = Topic("alert.deliveries", "delete", HORIZON_DAYS * DAY_MS, sharded=False)
 
 TOPICS = (
     STATEMENTS,
@@ -77,6 +78,7 @@ TOPICS = (
     INCIDENTS,
     TRANSITIONS,
     NOTIFICATIONS,
+    DELIVERIES,
 )
 
 
