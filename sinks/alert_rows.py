@@ -1,10 +1,13 @@
-"""Alerting → rows: incidents and alerts as they are now, every transition, and every time that a receiver was told."""
+"""Alerting → rows: incidents and alerts as they are now, every transition, and every time that a receiver was told;
+rules, and what people said of anomalies.
+"""
 
 from typing import Any
 
 from processors.series import Series, parse
-from schemas.events import Alert, Incident, IncidentTransition, Notification
-from sinks.batch import Batch
+from schemas.events import Alert, AlertRule, AnomalyFeedback, Incident, IncidentTransition, Notification
+from sinks.batch import KINDS, Batch
+from spendstream.clock import to_millis
 
 #: Fields of the events that are columns as they are.
 _INCIDENT = (
@@ -75,6 +78,8 @@ _NOTIFICATION = (
     "attempts",
     "repeats",
 )
+_FEEDBACK = ("id", "verdict", "first_day", "last_day", "by", "why", "at")
+_RULE = ("id", "definition", "by", "applied_at")
 
 
 def _values(event: object, names: tuple[str, ...]) -> tuple[Any, ...]:
@@ -110,3 +115,22 @@ def notification_rows(event: Notification, _: str) -> list[Batch]:
     """Return that a receiver was told."""
     row = (*_values(event, _NOTIFICATION), event.group)
     return [Batch("notifications", (*_NOTIFICATION, "told_group"), [row], 1)]
+
+
+def feedback_rows(event: AnomalyFeedback, _: str) -> list[Batch]:
+    """Return what somebody said of anomalies; the copies of all partitions give the same row."""
+    row = (
+        *_values(event, _FEEDBACK),
+        event.incident or "",
+        [one.anomaly for one in event.judged],
+        [one.series for one in event.judged],
+        [KINDS[one.kind] for one in event.judged],
+        to_millis(event.at),
+    )
+    return [Batch("feedback", (*_FEEDBACK, "incident", "anomalies", "series", "kinds", "version"), [row], 1)]
+
+
+def rule_rows(event: AlertRule, _: str) -> list[Batch]:
+    """Return a rule as it was applied; the copies of all partitions give the same row."""
+    row = (*_values(event, _RULE), to_millis(event.applied_at))
+    return [Batch("rules", (*_RULE, "version"), [row], 1)]

@@ -9,6 +9,8 @@ from typing import Any
 
 from schemas.events import (
     Alert,
+    AlertRule,
+    AnomalyFeedback,
     CostAggregate,
     CostAnomaly,
     CostStatement,
@@ -25,7 +27,14 @@ from schemas.events import (
     UsageMetrics,
 )
 from sinks.aggregate_rows import aggregate_rows
-from sinks.alert_rows import alert_rows, incident_rows, notification_rows, transition_rows
+from sinks.alert_rows import (
+    alert_rows,
+    feedback_rows,
+    incident_rows,
+    notification_rows,
+    rule_rows,
+    transition_rows,
+)
 from sinks.anomaly_rows import anomaly_rows
 from sinks.batch import NO_VIEW, Batch
 from sinks.statement_rows import statement_rows
@@ -180,6 +189,8 @@ _ROWS: dict[type[Any], Callable[[Any, str], list[Batch]]] = {
     IncidentTransition: transition_rows,
     Alert: alert_rows,
     Notification: notification_rows,
+    AnomalyFeedback: feedback_rows,
+    AlertRule: rule_rows,
 }
 
 

@@ -102,3 +102,34 @@ CREATE TABLE IF NOT EXISTS notifications {on_cluster}
 )
 ENGINE = {engine}(version)
 ORDER BY (run, incident, receiver, sent_at);
+
+-- What people said of anomalies, the newest word of each id; no run: all runs heed it.
+CREATE TABLE IF NOT EXISTS feedback {on_cluster}
+(
+    id String,
+    verdict LowCardinality(String),
+    incident String,
+    anomalies Array(String),
+    series Array(String),
+    kinds Array(String),
+    first_day Nullable(Date),
+    last_day Nullable(Date),
+    by String,
+    why String,
+    at DateTime64(3, 'UTC'),
+    version UInt64
+)
+ENGINE = {engine}(version)
+ORDER BY id;
+
+-- Rules as they were applied last; one that was removed has no definition.
+CREATE TABLE IF NOT EXISTS rules {on_cluster}
+(
+    id String,
+    definition Nullable(String),
+    by String,
+    applied_at DateTime64(3, 'UTC'),
+    version UInt64
+)
+ENGINE = {engine}(version)
+ORDER BY id;

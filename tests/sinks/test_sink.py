@@ -14,7 +14,6 @@ from schemas.codec import Codec
 from schemas.events import (
     EVENT_CLASSES,
     AlertRequest,
-    AlertRule,
     CostAggregate,
     CostHead,
     CostPartial,
@@ -36,8 +35,8 @@ from tests.schemas.examples import EXAMPLES
 
 CODEC = Codec(RepositorySchemas())
 NUMBERS = itertools.count()
-#: Events that no table holds: state between steps, what people ask of incidents, and rules.
-WITHOUT_ROWS = {CostHead, CostPartial, SourceRun, Tick, AlertRequest, AlertRule}
+#: Events that no table holds: state between steps, what people ask of incidents.
+WITHOUT_ROWS = {CostHead, CostPartial, SourceRun, Tick, AlertRequest}
 
 
 class CrashError(Exception):
