@@ -1,11 +1,9 @@
-"""Alerting → rows: incidents and alerts as they are now, every transition, and every time that a receiver was told;
-rules, and what people said of anomalies.
-"""
+"""Alerting → rows: incidents and alerts as they are now, each transition, who was told; rules and feedback."""
 
 from typing import Any
 
 from processors.series import Series, parse
-from schemas.events import Alert, AlertRule, AnomalyFeedback, Incident, IncidentTransition, Notification
+from schemas.events import Alert, AlertRule, AnomalyFeedback, DeliveryState, Incident, IncidentTransition
 from sinks.batch import KINDS, Batch
 from spendstream.clock import to_millis
 
@@ -64,19 +62,24 @@ _ALERT = (
     "runbook",
     "version",
 )
-_NOTIFICATION = (
+_DELIVERY = (
     "run",
     "incident",
     "receiver",
-    "sent_at",
+    "at",
+    "outcome",
+    "message",
+    "channel",
     "version",
     "state",
     "severity",
     "reason",
-    "channel",
+    "error",
+    "fallback",
+    "attempt",
     "observed_at",
-    "attempts",
-    "repeats",
+    "scored_at",
+    "fired_at",
 )
 _FEEDBACK = ("id", "verdict", "first_day", "last_day", "by", "why", "at")
 _RULE = ("id", "definition", "by", "applied_at")
@@ -111,10 +114,10 @@ def alert_rows(event: Alert, _: str) -> list[Batch]:
     return [Batch("alerts", (*_ALERT, "charges"), [row], 1)]
 
 
-def notification_rows(event: Notification, _: str) -> list[Batch]:
-    """Return that a receiver was told."""
-    row = (*_values(event, _NOTIFICATION), event.group)
-    return [Batch("notifications", (*_NOTIFICATION, "told_group"), [row], 1)]
+def delivery_rows(event: DeliveryState, _: str) -> list[Batch]:
+    """Return what became of telling a receiver."""
+    row = (*_values(event, _DELIVERY), event.group)
+    return [Batch("deliveries", (*_DELIVERY, "told_group"), [row], 1)]
 
 
 def feedback_rows(event: AnomalyFeedback, _: str) -> list[Batch]:

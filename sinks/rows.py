@@ -15,10 +15,10 @@ from schemas.events import (
     CostAnomaly,
     CostStatement,
     DeadLetter,
+    DeliveryState,
     Event,
     Incident,
     IncidentTransition,
-    Notification,
     PaidRequest,
     ReadingClosed,
     ReadingOpened,
@@ -29,9 +29,9 @@ from schemas.events import (
 from sinks.aggregate_rows import aggregate_rows
 from sinks.alert_rows import (
     alert_rows,
+    delivery_rows,
     feedback_rows,
     incident_rows,
-    notification_rows,
     rule_rows,
     transition_rows,
 )
@@ -188,7 +188,7 @@ _ROWS: dict[type[Any], Callable[[Any, str], list[Batch]]] = {
     Incident: incident_rows,
     IncidentTransition: transition_rows,
     Alert: alert_rows,
-    Notification: notification_rows,
+    DeliveryState: delivery_rows,
     AnomalyFeedback: feedback_rows,
     AlertRule: rule_rows,
 }

@@ -11,7 +11,7 @@ from spendstream.settings import Settings
 #: Tables that hold what steps made, by run.
 TABLES = (
     *("totals", "hour_totals", "rolling_totals", "announcements", "anomalies"),
-    *("incidents", "incident_transitions", "alerts", "notifications"),
+    *("incidents", "incident_transitions", "alerts", "deliveries"),
 )
 _SHOWN = 50
 _TOLD = 12

@@ -83,25 +83,30 @@ CREATE TABLE IF NOT EXISTS alerts {on_cluster}
 ENGINE = {engine}(version)
 ORDER BY (run, id);
 
--- What became of telling a receiver of an incident, each time; `version` is the one of the incident that was told.
-CREATE TABLE IF NOT EXISTS notifications {on_cluster}
+-- What became of telling a receiver of an incident: each try and each decision; `version` is the one of the incident.
+CREATE TABLE IF NOT EXISTS deliveries {on_cluster}
 (
     run LowCardinality(String),
     incident String,
     receiver String,
-    sent_at DateTime64(3, 'UTC'),
+    at DateTime64(3, 'UTC'),
+    outcome LowCardinality(String),
+    message String,
+    channel LowCardinality(String),
     told_group String,
     version UInt64,
     state LowCardinality(String),
     severity LowCardinality(String),
     reason String,
-    channel LowCardinality(String),
+    error Nullable(String),
+    fallback Nullable(String),
+    attempt UInt32,
     observed_at DateTime64(3, 'UTC'),
-    attempts UInt32,
-    repeats UInt32
+    scored_at Nullable(DateTime64(3, 'UTC')),
+    fired_at Nullable(DateTime64(3, 'UTC'))
 )
 ENGINE = {engine}(version)
-ORDER BY (run, incident, receiver, sent_at);
+ORDER BY (run, incident, receiver, at, outcome, message);
 
 -- What people said of anomalies, the newest word of each id; no run: all runs heed it.
 CREATE TABLE IF NOT EXISTS feedback {on_cluster}

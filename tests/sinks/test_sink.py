@@ -18,6 +18,7 @@ from schemas.events import (
     CostHead,
     CostPartial,
     Event,
+    Notification,
     SourceRun,
     Tick,
 )  # fmt: skip
@@ -35,8 +36,8 @@ from tests.schemas.examples import EXAMPLES
 
 CODEC = Codec(RepositorySchemas())
 NUMBERS = itertools.count()
-#: Events that no table holds: state between steps, what people ask of incidents.
-WITHOUT_ROWS = {CostHead, CostPartial, SourceRun, Tick, AlertRequest}
+#: Events that no table holds: state between steps, what people ask of incidents, the log of delivery.
+WITHOUT_ROWS = {CostHead, CostPartial, SourceRun, Tick, AlertRequest, Notification}
 
 
 class CrashError(Exception):
