@@ -97,6 +97,14 @@ class CostSeries:
     tested
         How many series are tested in all, where this object holds only some of them.
 
+    Attributes
+    ----------
+    bar
+        By how much −ln p has to be larger to pass, for each series, because people have called its alerts false.
+    held
+        Series whose level is not to be taken, because people have called what goes on there a true anomaly. Neither is
+        part of the state: who knows what was said sets them.
+
     Notes
     -----
     `score_many` changes nothing: to score a period again gives the same. `learn_many` moves on.
@@ -116,6 +124,8 @@ class CostSeries:
         self.squares: Floats = np.zeros((len(self.windows), 2, 0))
         self.open: Ints = np.zeros(0, dtype=np.int64)
         self.quiet: Ints = np.zeros(0, dtype=np.int64)
+        self.bar: Floats = np.zeros(0)
+        self.held: Bools = np.zeros(0, dtype=np.bool_)
 
     def __len__(self) -> int:
         return len(self.levels)
@@ -130,6 +140,8 @@ class CostSeries:
         self.squares = np.concatenate([self.squares, np.zeros((len(self.windows), 2, rows))], axis=2)
         self.open = np.append(self.open, np.zeros(rows, dtype=np.int64))
         self.quiet = np.append(self.quiet, np.zeros(rows, dtype=np.int64))
+        self.bar = np.append(self.bar, np.zeros(rows))
+        self.held = np.append(self.held, np.zeros(rows, dtype=np.bool_))
 
     @property
     def needed(self) -> float:
@@ -172,7 +184,7 @@ class CostSeries:
             log_p,
             window,
             nominal,
-            known & (log_p >= self.needed),
+            known & (log_p >= self.needed + self.bar),
         )
 
     def learn_many(self, values: Floats, scores: Scores | None = None) -> Bools:
@@ -198,11 +210,28 @@ class CostSeries:
         self.recent[-1] = scores.steady
         calm = (self.open == 0) & (self.quiet > 0)
         self.recent[:, calm] = 0.0
+        self.levels.keep(self.held)
         taken = self.levels.learn_many(values, self.open)
         self.quiet[taken] = _REOPENS
         self.open[taken] = 0
         self.recent[:, taken] = 0.0
         return begins & ~taken
+
+    def take(self, row: int, value: float | None = None) -> None:
+        """Take a cost as the ordinary one at once; by default that of the incident which is open, if one is."""
+        levels = self.levels
+        if value is not None:
+            levels.take(row, float(np.log(value / levels.expect().mean[row])))
+        elif self.open[row] and levels.run[row]:
+            levels.take(row, float(levels.run_sum[row] / abs(levels.run[row])))
+        self.quiet[row] = _REOPENS
+        self.rest(row)
+
+    def rest(self, row: int) -> None:
+        """End an incident, and forget what longer windows saw of it."""
+        self.open[row] = 0
+        self.recent[:, row] = 0.0
+        self.levels.keep(np.arange(len(self)) == row)
 
     def since(self, row: int, scores: Scores) -> int:
         """Return how many periods before the present one the change most likely began that `scores` found in a series.
@@ -292,6 +321,7 @@ class CostSeries:
         self.squares = np.array(state["squares"]).reshape(len(self.windows), 2, rows)
         self.open = np.array(state["open"], dtype=np.int64)
         self.quiet = np.array(state["quiet"], dtype=np.int64)
+        self.bar, self.held = np.zeros(rows), np.zeros(rows, dtype=np.bool_)
 
 
 def _residual(values: Floats, mean: Floats, sd: Floats, known: Bools, most: float) -> Floats:

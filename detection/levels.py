@@ -183,6 +183,18 @@ class LevelBank:
         self.coefficients[0] += by
         self._now = None
 
+    def take(self, row: int, by: float) -> None:
+        """Take another level at once, by its logarithm: somebody says that it is the ordinary one."""
+        one: Bools = np.arange(len(self)) == row
+        self._shift(one, np.where(one, by, 0.0))
+        self.covariance[0, 0][:, one] += self.noise()[:, one]
+        self._now = None
+
+    def keep(self, rows: Bools) -> None:
+        """Forget for how long some series have been outside, so that no new level is taken of it."""
+        self.run[rows] = 0
+        self.run_sum[rows] = 0.0
+
     def advance(self, period: int) -> None:
         """Go to a later period; those between were not seen. Earlier ones are refused.
 

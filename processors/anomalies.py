@@ -5,7 +5,9 @@ currency and view, whose days are settled together (`processors.anomaly_lane`). 
 bears are shared evenly by the partitions: families are spread over them by a hash, so that none has many more than
 another, and no partition has to know how many series the others have.
 
-State of a partition: `seen`, version and part of the last announcement; the entries of each lane.
+What people say of anomalies comes to every partition, and is kept until the next close (`processors.anomaly_feedback`).
+
+State of a partition: `seen`, version and part of the last announcement; the words; the entries of each lane.
 """
 
 from collections import Counter
@@ -14,11 +16,13 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from processors.anomaly_lane import Lane, LaneOptions, Row
+from processors.anomaly_feedback import Words
+from processors.anomaly_head import LaneOptions
+from processors.anomaly_lane import Lane, Row
 from processors.series import Level, parse, quoted
 from processors.step import Output, State, Step
-from schemas.events import CostAggregate, Event
-from spendstream.topics import AGGREGATES, ANOMALIES
+from schemas.events import AnomalyFeedback, CostAggregate, Event
+from spendstream.topics import AGGREGATES, ANOMALIES, FEEDBACK
 
 #: Parts of an account's service, which explain it and are not scored.
 _PARTS: tuple[Level, ...] = ("region", "usage_type")
@@ -58,7 +62,7 @@ def anomalies(options: AnomaliesOptions) -> Step:
     """Return anomalies as a step."""
     return Step(
         name="anomalies",
-        inputs=(AGGREGATES,),
+        inputs=(AGGREGATES, FEEDBACK),
         open=lambda partition, state, counts: AnomaliesPartition(options, partition, state, counts),
         until={CostAggregate.SUBJECT: "row_effective"},
     )
@@ -72,12 +76,15 @@ class AnomaliesPartition:
         self._partition = partition
         self._state = state
         self._counts = counts
+        self._words = Words(state)
         self._lanes: dict[str, Lane] = {}
         for key, _ in state.scan("l/"):
             self._lane(key[2:])
 
     def process(self, event: Event) -> Iterable[Output]:
         """Take an announcement; with its last part, detect and tell."""
+        if isinstance(event, AnomalyFeedback):
+            self._counts["words_heard"] += self._words.hear(event)
         if not isinstance(event, CostAggregate):
             return ()
         if event.run != self._options.run or event.epoch != self._options.epoch:
@@ -126,7 +133,7 @@ class AnomaliesPartition:
     def _lane(self, name: str) -> Lane:
         lane = self._lanes.get(name)
         if lane is None:
-            lane = Lane(name, self._options.of_a_lane(), self._state, self._counts, self._tested)
+            lane = Lane(name, self._options.of_a_lane(), self._state, self._counts, self._tested, self._words)
             self._lanes[name] = lane
         return lane
 

@@ -15,7 +15,7 @@ import numpy as np
 from detection.calibration import Bools, Floats
 from detection.cost_series import BAND, CostSeries, Scores
 from detection.explain import change_point
-from detection.levels import Ints
+from detection.levels import OUTSIDE, Ints
 from detection.packed import packed, unpacked
 from detection.seasons import Calendar
 from processors.anomaly_completeness import Completeness
@@ -85,6 +85,8 @@ class Look:
     day: int
     costs: Mapping[str, float]
     age_hours: float
+    hidden: frozenset[str] = frozenset()
+    """Series that are not looked at."""
 
 
 class Bank:
@@ -107,11 +109,33 @@ class Bank:
         """How many settled days `past` goes back."""
         return KEPT
 
-    def settle(self, day: int, costs: Mapping[str, float]) -> Scored:
-        """Learn a day; without costs at all it counts as missing."""
-        self._add([key for key, cost in costs.items() if cost > 0 and key not in self.rows])
+    def raise_bars(self, bars: Floats | None) -> None:
+        """Let alerts need so much more than the usual −ln p, by row; None: nothing more."""
+        self.series.bar = np.zeros(len(self)) if bars is None else bars
+
+    def hold(self, held: frozenset[str]) -> None:
+        """Say in which series no new level is to be taken."""
+        self.series.held = np.zeros(len(self), dtype=np.bool_)
+        self.series.held[[self.rows[key] for key in held if key in self.rows]] = True
+
+    def take(self, day: int, costs: Mapping[str, float], meant: frozenset[str]) -> list[str]:
+        """Take what series cost on a day as normal where that is meant to be, and return where it was outside."""
+        rows = [self.rows[key] for key in sorted(meant) if key in self.rows and costs.get(key, 0.0) > 0]
+        if not rows:
+            return []
         self.series.advance(day)
         values = self._values(day, costs)
+        z = self.series.score_many(values).z
+        outside = [row for row in rows if abs(z[row]) > OUTSIDE]
+        for row in outside:
+            self.series.take(row, float(values[row]))
+        return [self.keys[row] for row in outside]
+
+    def settle(self, day: int, costs: Mapping[str, float], left_out: frozenset[str] = frozenset()) -> Scored:
+        """Learn a day; without costs at all it counts as missing, as do the series that are to be left out."""
+        self._add([key for key, cost in costs.items() if cost > 0 and key not in self.rows])
+        self.series.advance(day)
+        values = self._values(day, costs, left_out)
         recent, before = self.series.recent.copy(), self.series.open.copy()
         scores = self.series.score_many(values)
         begins = self.series.learn_many(values, scores)
@@ -130,9 +154,9 @@ class Bank:
         """
         kept, found = self.series.recent, []
         resting = (self.series.open == 0) & (self.series.quiet == 0)
-        needed = (self.series.needed + np.log(_LOOKS)) / np.log(10)
+        needed = (self.series.needed + self.series.bar + np.log(_LOOKS)) / np.log(10)
         for one in days:
-            values = self._values(one.day, one.costs)
+            values = self._values(one.day, one.costs, one.hidden)
             self.visible.see(one.day, one.age_hours, values)
             share, spread, sure = self.visible.shares(one.age_hours)
             share, spread = np.where(sure, share, 1.0), np.where(sure, spread, _UNSURE)
@@ -178,11 +202,23 @@ class Bank:
         """End an incident whose cause a restatement took away."""
         self.series.open[row] = 0
 
+    def rest(self, key: str, *, is_level: bool) -> bool:
+        """End what goes on in a series, for somebody said what it is; say whether its level was taken as normal."""
+        row = self.rows.get(key)
+        if row is None:
+            return False
+        was_open = bool(self.series.open[row])
+        if is_level and was_open:
+            self.series.take(row)
+        else:
+            self.series.rest(row)
+        return is_level and was_open
+
     def days_known(self, row: int) -> int:
         """Return how many days a series was learnt."""
         return int(self.series.levels.count[row])
 
-    def _values(self, day: int, costs: Mapping[str, float]) -> Floats:
+    def _values(self, day: int, costs: Mapping[str, float], left_out: frozenset[str] = frozenset()) -> Floats:
         """Return the costs by row: a series that is not mentioned costs nothing, unless it is long gone."""
         values = np.full(len(self), np.nan)
         if costs:
@@ -190,6 +226,8 @@ class Bank:
         for key, cost in costs.items():
             if key in self.rows:
                 values[self.rows[key]] = cost
+        for key in left_out & self.rows.keys():
+            values[self.rows[key]] = np.nan
         return values
 
     def _add(self, keys: Sequence[str]) -> None:

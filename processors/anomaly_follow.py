@@ -233,6 +233,18 @@ class Following:
                 self._state.delete(self._prefix + name)
         self._changed.clear()
 
+    def began(self, name: str) -> int | None:
+        """Return the day on which an incident began; None when it is not known."""
+        known = self._known.get(name)
+        return None if known is None else known.since
+
+    def judged(self, key: str, name: str) -> None:
+        """Close an incident of which somebody said that it is none, and what goes on in its series."""
+        for one in {name, self._active.get(key, name)} & self._known.keys():
+            incident = self._known[one]
+            if incident.is_open:
+                self._keep(replace(incident, ended=incident.shown.day))
+
     def _named(self, key: str, shape: AnomalyShape, day: int, incident: Incident) -> Incident:
         name = incident_id(key, day, shape)
         known = self._known.get(name)

@@ -9,7 +9,6 @@ lane keep.
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -17,12 +16,14 @@ import numpy as np
 
 from detection.arrivals import Arrivals
 from processors.anomaly_bank import Bank, Look, Scored
-from processors.anomaly_calendars import FEES, Calendars
+from processors.anomaly_calendars import FEES, Calendars, Told
 from processors.anomaly_days import KEPT, DayCosts, Spot, spot_of
+from processors.anomaly_feedback import Advice, Words
 from processors.anomaly_follow import Following
+from processors.anomaly_head import Head, LaneOptions
 from processors.anomaly_incidents import event_of
 from processors.anomaly_restated import Ages, Change, restate
-from processors.series import ChargeKind, Level, parse
+from processors.series import ChargeKind, parse
 from processors.step import State
 from schemas.events import CostAggregate, CostAnomaly
 from spendstream.clock import day_number, to_millis
@@ -43,56 +44,6 @@ _AT_ONCE = 300_000
 """Series times days that are settled at one close; the rest at the next, so that no event takes minutes."""
 
 
-@dataclass(frozen=True, slots=True)
-class LaneOptions:
-    """How a lane detects.
-
-    Attributes
-    ----------
-    false_alerts_a_week
-        How many this partition bears, over all its lanes.
-    settle_hours
-        Hours after a day began from which its figures are learnt.
-    fee_level
-        The one level at which fees and credits are judged: on every level above they are the same ones.
-    holidays
-        Days that differ from their weekday.
-    """
-
-    false_alerts_a_week: float
-    settle_hours: int
-    fee_level: Level
-    holidays: tuple[date, ...] = ()
-
-
-@dataclass(slots=True)
-class _Head:
-    """Where a lane stands; days are since 1970.
-
-    Attributes
-    ----------
-    first, settled, told, newest
-        Its first day; the last that was learnt; the last whose fees were judged; the newest with a cost.
-    at
-        Time of the newest close, in ms.
-    books
-        Book → newest closed and final day.
-    changed
-        What settled days cost before they were restated, by series, charge class and day, until the next close.
-    again
-        A backfill brought older days, and all is learnt once more.
-    """
-
-    first: int | None = None
-    settled: int | None = None
-    told: int | None = None
-    newest: int = 0
-    at: int = 0
-    books: dict[str, list[int | None]] = field(default_factory=dict)
-    changed: dict[str, int] = field(default_factory=dict)
-    again: bool = False
-
-
 class Lane:
     """The detection of one lane.
 
@@ -104,10 +55,18 @@ class Lane:
         How it detects, the partition's state, and a counter of things worth watching.
     tested
         Returns how many series are tested in the partition.
+    words
+        What people say of anomalies.
     """
 
     def __init__(
-        self, name: str, options: LaneOptions, state: State, counts: Counter[str], tested: Callable[[], int]
+        self,
+        name: str,
+        options: LaneOptions,
+        state: State,
+        counts: Counter[str],
+        tested: Callable[[], int],
+        words: Words,
     ) -> None:
         self._name = name
         self._options = options
@@ -117,7 +76,7 @@ class Lane:
         self.days = DayCosts(name, state)
         self._calendars = Calendars(name, state)
         stored: Any = state.get(f"l/{name}")
-        self._head = _Head(**stored["head"]) if stored else _Head()
+        self._head = Head(**stored["head"]) if stored else Head()
         self._arrivals = Arrivals.from_plain(stored["arrivals"]) if stored else Arrivals()
         self._bank = self._new_bank()
         self._blocks: int = stored["blocks"] if stored else 0
@@ -125,6 +84,7 @@ class Lane:
         self._bank.restore(blocks)
         self._learnt = False
         self._incidents = Following(name, state, self._bank, self.days)
+        self._advice = Advice(name, state, words)
 
     def _new_bank(self) -> Bank:
         return Bank(self._name, self._state, self._options.holidays, self._options.false_alerts_a_week)
@@ -196,6 +156,7 @@ class Lane:
         closed, settle = self._targets()
         if head.settled is None:
             head.settled = head.told = head.first - 1
+        self._heed()
         self._restate()
         self._pass_calendars(closed)
         settled_all = self._settle(settle)
@@ -210,8 +171,23 @@ class Lane:
                 self._incidents.remember(remembered)
                 told.append(one)
         self._incidents.forget(head.settled - KEPT)
+        self._advice.forget(head.settled - KEPT)
         self.save()
         return told
+
+    def _heed(self) -> None:
+        """Let what people said by now come into force."""
+        today = self._head.at // _DAY_MS
+        for one in self._advice.heed(self._head.at, self._incidents.began):
+            self._counts["feedback"] += 1
+            if one.verdict == "true":
+                continue
+            self._incidents.judged(one.key, one.anomaly)
+            if self._bank.rest(one.key, is_level=one.is_level):
+                self._advice.take([one.key])
+            self._learnt = True
+        bars = np.array([self._advice.bar(key, today) for key in self._bank.keys]) if self._advice.raises else None
+        self._bank.raise_bars(bars)
 
     def _begin_again(self) -> None:
         """Learn all days once more, now that a backfill has brought what was before them."""
@@ -219,6 +195,7 @@ class Lane:
         self._arrivals = Arrivals()
         self._calendars.begin_again()
         self._incidents.begin_again(self._bank)
+        self._advice.begin_again()
         self._head.settled = self._head.told = None
         self._head.changed, self._head.again, self._learnt = {}, False, True
         self._counts["learnt_again"] += 1
@@ -244,13 +221,12 @@ class Lane:
             if int(kind) in FEES:
                 self._calendars.restate(key, day, change.after)
                 self._incidents.judge_again(self._calendars, key, day)
-                for one in self._calendars.judged(key, day) if self._is_warm(day) else ():
-                    self._incidents.tell(one)
+                self._tell(self._calendars.judged(key, day), day)
             if day <= (self._head.settled or 0):
                 row = self._bank.rows.get(key)
                 age = (self._head.at - day * _DAY_MS) / 3_600_000
                 ages = Ages(min(age, self._options.settle_hours), age, self._head.at // _DAY_MS)
-                warm = row is not None and self._is_warm(day, row)
+                warm = row is not None and self._may_tell(day, row)
                 restate(change, ages, self._bank, self._incidents, warm=warm)
         self._learnt |= bool(self._head.changed)
         self._head.changed = {}
@@ -266,10 +242,14 @@ class Lane:
                 key, paid = f"{series}|{_CREDIT}", kinds.get(_CREDIT)
                 if paid is not None or self._calendars.has_credit(key):
                     credit[key] = ((paid or 0) / _UNITS, kinds.get(_USAGE, 0) / _UNITS)
-            for one in self._calendars.pass_day(day, fees, credit):
-                if self._is_warm(day):
-                    self._incidents.tell(one)
+            self._tell(self._calendars.pass_day(day, fees, credit), day)
             self._head.told = day
+
+    def _tell(self, told: Sequence[Told], day: int) -> None:
+        today = self._head.at // _DAY_MS
+        for one in told if self._is_warm(day) else ():
+            if not self._advice.muted(one.key, one.day, today):
+                self._incidents.tell(one)
 
     def _settle(self, until: int) -> bool:
         """Learn the days up to `until`; say whether that is all of them."""
@@ -280,8 +260,10 @@ class Lane:
                 return False
             costs = self._costs(day)
             self._arrive(day, costs)
-            scored = self._bank.settle(day, costs)
-            self._incidents.settle(scored, lambda row, day=day: self._is_warm(day, row))  # type: ignore[misc]
+            self._bank.hold(self._advice.held(day))
+            self._advice.take(self._bank.take(day, costs, self._advice.meant(day)))
+            scored = self._bank.settle(day, costs, self._advice.left_out(day))
+            self._incidents.settle(scored, lambda row, day=day: self._may_tell(day, row))  # type: ignore[misc]
             self.days.forget(day - KEPT)
             self._head.settled, self._learnt = day, True
             work += len(self._bank) + 100
@@ -297,7 +279,7 @@ class Lane:
         if not self._is_warm(day):
             return
         for key in sorted(set(usage) - set(self._bank.rows)):
-            if self._arrivals.passes(usage[key], self._options.false_alerts_a_week):
+            if self._passes(key, day, usage[key]):
                 self._incidents.arrive(key, day, usage[key])
             self._arrivals.learn(usage[key])
 
@@ -312,7 +294,8 @@ class Lane:
         for day in range(settled + 1, last + 1):
             costs = self._costs(day)
             if costs:
-                looks.append(Look(day, costs, (self._head.at - day * _DAY_MS) / 3_600_000))
+                hours = (self._head.at - day * _DAY_MS) / 3_600_000
+                looks.append(Look(day, costs, hours, self._advice.hidden(day)))
         return self._bank.look(looks)
 
     def _look_for_new(self, looked: list[Scored]) -> None:
@@ -322,12 +305,14 @@ class Lane:
             for key, cost in self._costs(one.day).items():
                 if key.endswith("|0") and key not in self._bank.rows and cost > there.get(key, (0, 0.0))[1]:
                     there[key] = (one.day, cost)
-        passing = {
-            key: found
-            for key, found in there.items()
-            if self._is_warm(found[0]) and self._arrivals.passes(found[1], self._options.false_alerts_a_week)
-        }
+        passing = {key: found for key, found in there.items() if self._is_warm(found[0]) and self._passes(key, *found)}
         self._incidents.expect(passing)
+
+    def _passes(self, key: str, day: int, cost: float) -> bool:
+        """Say whether a new series is no ordinary one, after what people said."""
+        bar = self._advice.bar(key, self._head.at // _DAY_MS)
+        allowed = self._options.false_alerts_a_week * float(np.exp(-bar))
+        return self._arrivals.passes(cost, allowed) and not self._advice.silent(key, day)
 
     def _costs(self, day: int) -> dict[str, float]:
         """Return a day's costs that the models score, by key: usage, and fees of every day."""
@@ -346,9 +331,14 @@ class Lane:
         known = row is None or self._bank.days_known(row) >= _WARM_UP_DAYS
         return known and day - (self._head.first or 0) >= _WARM_UP_DAYS
 
+    def _may_tell(self, day: int, row: int) -> bool:
+        """Say whether a day of a series may be told of: enough is known, and nobody expects it."""
+        return self._is_warm(day, row) and not self._advice.silent(self._bank.keys[row], day)
+
     def save(self) -> None:
         """Write what has changed."""
         self.days.save(self._head.settled or 0)
+        self._advice.save()
         self._calendars.save()
         self._incidents.save()
         if self._learnt:
@@ -358,7 +348,7 @@ class Lane:
             for number in range(len(blocks), self._blocks):
                 self._state.delete(f"s/{self._name}/{number}")
             self._blocks, self._learnt = len(blocks), False
-        head: Any = {name: getattr(self._head, name) for name in _Head.__slots__}
+        head: Any = {name: getattr(self._head, name) for name in Head.__slots__}
         head |= {"books": dict(self._head.books), "changed": dict(self._head.changed)}
         self._state.put(f"l/{self._name}", {"head": head, "arrivals": self._arrivals.plain(), "blocks": self._blocks})
 

@@ -55,7 +55,7 @@ def restate(change: Change, ages: Ages, bank: Bank, incidents: Following, *, war
     usual = abs(bank.visible.restated(row, change.before, change.after, ages.before, ages.after))
     noise = abs(change.after - change.before) / max(spread, 0.01)
     surprise = -float(log_ndtr(-min(usual, noise)))
-    if warm and surprise >= bank.series.needed:
+    if warm and surprise >= bank.series.needed + bank.series.bar[row]:
         told = Told(change.key, "restatement", change.day, change.after, change.before)
         incidents.stand_apart(told, ages.today + _DAYS_OPEN, surprise / float(np.log(10)))
 

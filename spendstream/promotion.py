@@ -27,7 +27,7 @@ from spendstream.replay import Progress, Replay
 from spendstream.replay_input import Range, Reader
 from spendstream.runs import begin_first, known_run, runs
 from spendstream.settings import ConfigurationError, Settings
-from spendstream.topics import AGGREGATES, PARTIALS, STATEMENTS, Topic
+from spendstream.topics import AGGREGATES, FEEDBACK, PARTIALS, STATEMENTS, Topic
 
 
 def promote(
@@ -75,7 +75,9 @@ def promote(
         ends = {topic: reader.ends(topic) for topic in (PARTIALS, AGGREGATES)}
     until_written(settings)
     _leave_state(settings.of_run(run), clock, fed.states)
-    _leave_offsets(settings.of_run(run), {STATEMENTS: last, **ends})
+    # People's words are heard from the beginning: those that the state knows change nothing.
+    words = dict.fromkeys(range(settings.kafka.topics.partitions(FEEDBACK)), 0)
+    _leave_offsets(settings.of_run(run), {STATEMENTS: last, FEEDBACK: words, **ends})
     now = clock.now()
     record = replace(record, state="live", finished_at=now, to_offsets=replay.named(last), events=fed.events)
     replay.record(record)

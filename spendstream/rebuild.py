@@ -2,7 +2,8 @@
 
 Copied is what cannot be made again: `cost.statements`, `cost.heads`, `usage.metrics`. What steps made is not: the
 workers of the new epoch begin at the beginning, and announce everything anew under the higher epoch, which wins in
-ClickHouse. Topics that are not sharded are shared by all epochs.
+ClickHouse. What people said, rules and feedback, is sent to all new partitions. Topics that are not sharded are shared
+by all epochs.
 
 Each topic is copied in transactions that hold the copies and how far the old partitions were read; so a rebuild that
 was cut short goes on where it was, with nothing twice, and a second one at the same time is refused by Kafka. A message
@@ -23,14 +24,17 @@ from schemas.codec import Codec, CodecError
 from schemas.events import CostHead, CostStatement, Event, ReadingClosed, ReadingOpened, Tick, UsageMetrics
 from schemas.registry import schema_source
 from schemas.repository import UnknownSchemaError
-from spendstream.admin import ensure_topics, kafka_client
+from spendstream.admin import ensure_topics, kafka_client, kafka_producer
+from spendstream.read_back import read_back_messages
 from spendstream.rebuild_input import RebuildInput
 from spendstream.regrouping import Item, Regrouping
 from spendstream.settings import ConfigurationError, Settings
-from spendstream.topics import HEADS, MAX_MESSAGE_BYTES, STATEMENTS, USAGE, Topic
+from spendstream.topics import FEEDBACK, HEADS, MAX_MESSAGE_BYTES, RULES, STATEMENTS, USAGE, Topic
 
 #: What is copied; statements last: heads that are there without them would keep a producer from publishing.
 COPIED = (USAGE, STATEMENTS, HEADS)
+#: What people said, and every partition hears.
+SAID = (RULES, FEEDBACK)
 _UNTIL = {CostStatement.SUBJECT: "effective"}
 
 _IN_TRANSACTION = 2000
@@ -76,7 +80,24 @@ def rebuild(old: Settings, new: Settings, progress: Progress = lambda _, __, ___
         When the old topics cannot be read, or another rebuild is at work.
     """
     ensure_topics(new, changelogs(new))
+    for topic in SAID:
+        _say_again(old, new, topic)
     return [_Copy(old, new, topic, progress).run() for topic in COPIED]
+
+
+def _say_again(old: Settings, new: Settings, topic: Topic) -> None:
+    """Send what people said last, by key, to every partition of the new topic; twice is as good as once."""
+    names = old.kafka.topics
+    newest: dict[bytes, bytes | None] = {}
+    for message in read_back_messages(old, names.name(topic), names.partitions(topic)):
+        if message.partition() == 0:
+            newest[message.key() or b""] = message.value()
+    producer = Producer(kafka_producer(new))
+    for key, value in newest.items():
+        for partition in range(new.kafka.topics.partitions(topic)):
+            producer.produce(new.kafka.topics.name(topic), value, key, partition)
+    if producer.flush(_SECONDS):
+        raise ConfigurationError(f"Kafka does not take {new.kafka.topics.name(topic)}: run the rebuild again")
 
 
 class _Copy:

@@ -22,10 +22,11 @@ from schemas.events import Event, Run
 from schemas.registry import schema_source
 from schemas.repository import UnknownSchemaError
 from spendstream.clock import Clock
+from spendstream.feedback import all_feedback
 from spendstream.replay_input import Range, Reader
 from spendstream.runs import live_among, runs
 from spendstream.settings import ConfigurationError, Settings
-from spendstream.topics import RUNS, Topic
+from spendstream.topics import FEEDBACK, RUNS, Topic
 
 #: Called with how many events were read, and of how many, about every thousand events.
 Progress = Callable[[int, int], None]
@@ -130,6 +131,7 @@ class Replay:
     ) -> "Fed":
         """Hand the events of the span to the steps, and return what that was; Kafka has all that follows from them."""
         driver = BatchDriver(self.steps, self._emit, on_failure=_left_out)
+        self._say_again(driver)
         began = dict(first) if span.since is None else dict(last)
         ended = dict(last) if span.until is None else dict(first)
         events = 0
@@ -158,6 +160,13 @@ class Replay:
         self._sender.flush()
         progress(total, total)
         return Fed(events, began, ended, driver.states)
+
+    def _say_again(self, driver: BatchDriver) -> None:
+        """Let steps that hear people's words hear all of them first: each counts from the time when it was said."""
+        if any(FEEDBACK in step.inputs for step in self.steps):
+            for word in all_feedback(self._settings):
+                for partition in range(self._settings.kafka.topics.partitions(FEEDBACK)):
+                    driver.feed(FEEDBACK, partition, word)
 
     def _taken(self, event: Any) -> Event | None:  # noqa: ANN401 - any event class
         """Return an event as this run's own; None when it is another run's than the one that is read."""

@@ -2,7 +2,9 @@
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from datetime import time as time_of_day
 from functools import cache
 
 import pytest
@@ -11,10 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processors.anomalies import anomalies
+from processors.live_names import changelog_name
+from processors.pipeline import steps
 from processors.runner import StepRunner
 from processors.step import DictState
-from schemas.events import CostAggregate, Event
-from spendstream.topics import AGGREGATES, ANOMALIES
+from schemas.events import AnomalyFeedback, CostAggregate, Event, JudgedSeries
+from spendstream.read_back import read_back_messages
+from spendstream.topics import AGGREGATES, ANOMALIES, FEEDBACK, Topic
 from tests.kafka_backends import Backend
 from tests.processors.announcements import (
     EC2,
@@ -33,6 +38,16 @@ from tests.processors.workers import CODEC, Worker, recorded
 
 DAYS = 60
 LAST = 24
+WORD = AnomalyFeedback(
+    id="w1",
+    verdict="expected",
+    judged=[JudgedSeries(anomaly="", series=EC2, kind=USAGE)],
+    first_day=day_of(DAYS + 3),
+    last_day=day_of(DAYS + 6),
+    by="ann",
+    why="load test",
+    at=datetime.combine(day_of(DAYS + 2), time_of_day(18), UTC),
+)
 
 
 def eventful(day: int) -> Costs:
@@ -68,7 +83,7 @@ def runner(entries: dict[str, object]) -> StepRunner:
     return StepRunner(anomalies(OPTIONS), 0, DictState(entries))  # type: ignore[arg-type]
 
 
-def told(events: Sequence[CostAggregate], entries: dict[str, object]) -> list[Event]:
+def told(events: Sequence[Event], entries: dict[str, object]) -> list[Event]:
     at_work, found = runner(entries), list[Event]()
     for event in events:
         found += [output.event for output in at_work.process(event)]
@@ -144,13 +159,33 @@ def live(apache_kafka: Backend, tmp_path) -> Iterator[Worker]:
 
 @pytest.mark.kafka
 def test_live_tells_what_the_batch_driver_tells(live: Worker):
+    entries: dict[str, object] = {}
+    usual = told([*history()[:3], WORD, *history()[3:]], entries)
+    send(live, FEEDBACK, [WORD])
+    until(lambda: changelog_holds(live, b"f/w1"), "the word was not heard")
+
+    send(live, AGGREGATES, history())
+
+    until(lambda: len(recorded(live.settings, ANOMALIES)) >= len(usual), "something was not told")
+    assert recorded(live.settings, ANOMALIES) == [(0, event) for event in usual]
+    assert usual != expected()
+
+
+def send(live: Worker, topic: Topic, events: Sequence[Event]) -> None:
     producer = Producer({"bootstrap.servers": live.settings.kafka.bootstrap})
-    topic = live.settings.kafka.topics.name(AGGREGATES)
-    for event in history():
-        producer.produce(topic, CODEC.encode(event), b"k", 0)
+    for event in events:
+        producer.produce(live.settings.kafka.topics.name(topic), CODEC.encode(event), b"k", 0)
     assert producer.flush(20) == 0
+
+
+def changelog_holds(live: Worker, key: bytes) -> bool:
+    [step] = [one for one in steps(live.settings) if one.name == "anomalies"]
+    name = changelog_name(live.settings, step)
+    return any(one.key() == key for one in read_back_messages(live.settings, name, live.settings.kafka.shards))
+
+
+def until(holds: Callable[[], bool], otherwise: str) -> None:
     deadline = time.monotonic() + 60
-    while len(found := recorded(live.settings, ANOMALIES)) < len(expected()):
-        assert time.monotonic() < deadline, f"only {len(found)} of {len(expected())}"
+    while not holds():
+        assert time.monotonic() < deadline, otherwise
         time.sleep(0.3)
-    assert [(partition, event) for partition, event in found] == [(0, event) for event in expected()]

@@ -14,16 +14,17 @@ from processors.live_names import app_id
 from processors.pipeline import steps
 from processors.series import shard_of
 from producers.sender import Sender
-from schemas.events import CostHead, Event, ReadingClosed, Tick
+from schemas.events import AnomalyFeedback, CostHead, Event, ReadingClosed, Tick
 from spendstream import rebuild as copying
 from spendstream.admin import kafka_client
 from spendstream.clock import ManualClock
+from spendstream.feedback import publish as publish_word
 from spendstream.rebuild import new_epoch, rebuild
 from spendstream.rebuilt import contents, differences, drop_old
 from spendstream.replay import Replay
 from spendstream.replay_input import Range
 from spendstream.settings import ConfigurationError, Settings
-from spendstream.topics import HEADS, STATEMENTS
+from spendstream.topics import FEEDBACK, HEADS, STATEMENTS
 from tests.kafka_backends import Backend
 from tests.processors.histories import Announced, closes, statement
 from tests.processors.test_live import seen
@@ -94,6 +95,17 @@ def test_a_rebuild_cut_short_goes_on_and_holds_the_same(old: Settings, monkeypat
     before, after = totals_of(old), totals_of(new)
     assert (after.days, after.windows) == (before.days, before.windows)
     assert [done.read for done in rebuild(old, new)] == [0, 0, 0]
+
+
+def test_what_people_said_is_said_to_every_new_partition(old: Settings):
+    sender = Sender(old, CLOCK)
+    said = [replace(one, at=CLOCK.now()) for one in EXAMPLES if isinstance(one, AnomalyFeedback)]
+    publish_word(sender, said[0])
+
+    new = new_epoch(old, None, 7)
+    rebuild(old, new)
+
+    assert recorded(new, FEEDBACK) == [(partition, said[0]) for partition in range(7)]
 
 
 @contextmanager

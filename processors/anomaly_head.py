@@ -1,0 +1,56 @@
+"""How a lane detects, and where it stands."""
+
+from dataclasses import dataclass, field
+from datetime import date
+
+from processors.series import Level
+
+
+@dataclass(frozen=True, slots=True)
+class LaneOptions:
+    """How a lane detects.
+
+    Attributes
+    ----------
+    false_alerts_a_week
+        How many this partition bears, over all its lanes.
+    settle_hours
+        Hours after a day began from which its figures are learnt.
+    fee_level
+        The one level at which fees and credits are judged: on every level above they are the same ones.
+    holidays
+        Days that differ from their weekday.
+    """
+
+    false_alerts_a_week: float
+    settle_hours: int
+    fee_level: Level
+    holidays: tuple[date, ...] = ()
+
+
+@dataclass(slots=True)
+class Head:
+    """Where a lane stands; days are since 1970.
+
+    Attributes
+    ----------
+    first, settled, told, newest
+        Its first day; the last that was learnt; the last whose fees were judged; the newest with a cost.
+    at
+        Time of the newest close, in ms.
+    books
+        Book → newest closed and final day.
+    changed
+        What settled days cost before they were restated, by series, charge class and day, until the next close.
+    again
+        A backfill brought older days, and all is learnt once more.
+    """
+
+    first: int | None = None
+    settled: int | None = None
+    told: int | None = None
+    newest: int = 0
+    at: int = 0
+    books: dict[str, list[int | None]] = field(default_factory=dict)
+    changed: dict[str, int] = field(default_factory=dict)
+    again: bool = False
