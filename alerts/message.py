@@ -11,6 +11,7 @@ from processors.series import parse
 from schemas.events import Incident
 
 _LONGEST = 600
+_ACTIONS = (("Acknowledge", "acknowledge"), ("Snooze", "snooze"), ("Expected", "expect"), ("Resolve", "resolve"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,16 @@ class View:
     runbook: str | None
     link: str | None
 
+    @property
+    def actions(self) -> tuple[tuple[str, str], ...]:
+        """What one may do about it: names, and where on the incident's page; empty where there is no page.
+
+        Each address only shows the page: what changes something is the form there.
+        """
+        if self.link is None:
+            return ()
+        return (("Open", self.link), *((name, f"{self.link}#{place}") for name, place in _ACTIONS))
+
 
 def view(told: Told) -> View:
     """Return an incident in words."""
@@ -86,6 +97,12 @@ def view(told: Told) -> View:
     )
 
 
+def headline(message: Message) -> str:
+    """Return in one line what a message is about: its only incident, or how many there are and the first."""
+    first = view(message.told[0]).title
+    return first if len(message.told) == 1 else f"{len(message.told)} incidents: {first} …"
+
+
 def in_text(message: Message) -> str:
     """Return a message as text of some lines an incident."""
     blocks = []
@@ -104,7 +121,7 @@ def in_text(message: Message) -> str:
 
 def _title(incident: Incident) -> str:
     what = incident.scope if incident.currency is None else name_of(incident.scope)
-    word = "Resolved" if incident.state == "resolved" else incident.severity.capitalize()
+    word = (incident.severity if incident.state == "firing" else incident.state).capitalize()
     amount = incident.impact_per_day
     if amount is None or incident.currency is None:
         return f"{word}: {what}"

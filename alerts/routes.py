@@ -6,42 +6,26 @@ scope (`account`, `service`, …; of a tag `tag` and `value`), and the labels of
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime, time, timedelta
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Literal, Self
-from zoneinfo import ZoneInfo
+from typing import Any, Literal, Self
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import Field, ValidationError
 from pydantic import model_validator as model_check
 
+from alerts.parts import Length, Part
+from alerts.receivers import AnyReceiver, Receiver
 from alerts.rules import Selector
 from processors.series import parse
-from schemas.events import AlertSeverity, Incident
+from schemas.events import Incident
 from spendstream.settings import ConfigurationError
 
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _MATCHER = re.compile(r"\s*([a-zA-Z_][\w.-]*)\s*(=~|!~|!=|=)\s*\"?(.*?)\"?\s*")
 
 
-def _duration(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    parts = re.findall(r"(\d+)([smhdw])", value)
-    if not parts or "".join(number + unit for number, unit in parts) != value:
-        raise ValueError(f"{value!r} is no length of time: write as 30s, 5m, 4h or 1d")
-    return timedelta(seconds=sum(int(number) * _UNITS[unit] for number, unit in parts))
-
-
-Length = Annotated[timedelta, BeforeValidator(_duration), Field(ge=timedelta(0))]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Matcher(_Part):
+class Matcher(Part):
     """One condition on a label: `team=search`, `severity!=info`, `service=~Amazon.*`, `account!~1.*`."""
 
     label: str
@@ -80,72 +64,7 @@ def all_hold(matchers: Sequence[Matcher], labels: Mapping[str, str]) -> bool:
     return all(matcher.holds(labels) for matcher in matchers)
 
 
-def _zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        raise ValueError(f"{name!r} is no time zone: write as Europe/Berlin") from None
-    return name
-
-
-Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-_DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-
-
-class Quiet(_Part):
-    """Hours in which a receiver is left alone, but for what is worse than it puts up with."""
-
-    zone: Annotated[str, AfterValidator(_zone)] = Field(description="time zone, as Europe/Berlin")
-    start: time = Field(description="local time at which the quiet begins, as 20:00")
-    end: time = Field(description="local time at which it ends; before the start: on the next day")
-    days: tuple[Day, ...] = Field(_DAYS, min_length=1, description="days on which it begins")
-    passes: tuple[AlertSeverity, ...] = Field(("critical",), description="severities that are told all the same")
-
-    def holds(self, now: datetime) -> bool:
-        """Tell whether `now` is quiet.
-
-        Examples
-        --------
-        >>> from datetime import UTC
-        >>> night = Quiet(zone="Europe/Berlin", start=time(20), end=time(7))
-        >>> night.holds(datetime(2026, 1, 5, 19, 0, tzinfo=UTC)), night.holds(datetime(2026, 1, 5, 18, 59, tzinfo=UTC))
-        (True, False)
-        """
-        local = now.astimezone(ZoneInfo(self.zone))
-        today, yesterday = _DAYS[local.weekday()], _DAYS[local.weekday() - 1]
-        if self.start <= self.end:
-            return today in self.days and self.start <= local.time() < self.end
-        return (today in self.days and local.time() >= self.start) or (
-            yesterday in self.days and local.time() < self.end
-        )
-
-
-class Receiver(_Part):
-    """Somebody, or something, that messages go to."""
-
-    name: str = Field(pattern=r"^[a-zA-Z0-9][\w.-]{0,62}$", description="letters, digits, and - _ .")
-    channel: Literal["webhook", "slack", "sns"] = Field(description="how it is reached")
-    url: SecretStr | None = Field(
-        None, description="webhook, slack: address, or env:NAME for the environment variable that holds it"
-    )
-    topic: str | None = Field(
-        None, pattern=r"^arn:[\w-]+:sns:[\w-]+:\d{12}:[\w-]+$", description="sns: ARN of the topic"
-    )
-    secret: SecretStr | None = Field(None, description="webhook: key of its signatures, or env:NAME")
-    send_resolved: bool = Field(True, description="also tell that an incident is over")
-    quiet: Quiet | None = Field(None, description="hours in which it is left alone")
-
-    @model_check(mode="after")
-    def _can_be_reached(self) -> Self:
-        if self.channel == "sns":
-            if self.topic is None or self.url is not None or self.secret is not None:
-                raise ValueError("a receiver of channel sns needs topic, and neither url nor secret")
-        elif self.url is None or self.topic is not None:
-            raise ValueError(f"a receiver of channel {self.channel} needs url, and no topic")
-        return self
-
-
-class Route(_Part):
+class Route(Part):
     """A node of the tree. Of its children the first that matches takes an incident, unless it says `continue`."""
 
     match: tuple[Matcher, ...] = Field((), description="all must hold")
@@ -166,7 +85,7 @@ class Route(_Part):
         return self
 
 
-class Silence(_Part):
+class Silence(Part):
     """What is not told for a time."""
 
     match: tuple[Matcher, ...] = Field(min_length=1, description="all must hold")
@@ -181,7 +100,7 @@ class Silence(_Part):
         return self
 
 
-class Inhibition(_Part):
+class Inhibition(Part):
     """While an incident of `source` fires, those of `target` with equal labels are not told."""
 
     source: tuple[Matcher, ...] = Field(min_length=1)
@@ -189,17 +108,17 @@ class Inhibition(_Part):
     equal: tuple[str, ...] = Field((), description="labels that must be the same in both")
 
 
-class Owner(_Part):
+class Owner(Part):
     """Who cares for what; the first that matches."""
 
     where: Selector = Field(description="without a level: at any level")
     owner: str = Field(min_length=1, max_length=200)
 
 
-class Routing(_Part):
+class Routing(Part):
     """A whole routing file."""
 
-    receivers: tuple[Receiver, ...] = Field(min_length=1)
+    receivers: tuple[AnyReceiver, ...] = Field(min_length=1)
     route: Route
     silences: tuple[Silence, ...] = ()
     inhibit: tuple[Inhibition, ...] = ()
@@ -277,10 +196,20 @@ def read(path: Path) -> Routing:
         return Routing.model_validate(document)
     except ValidationError as error:
         faults = [
-            f"{'.'.join(map(str, one['loc'])) or 'file'}: {one['msg'].removeprefix('Value error, ')}"
+            f"{_place(one['loc'], document)}: {one['msg'].removeprefix('Value error, ')}"
             for one in error.errors(include_input=False, include_url=False)
         ]
         raise ConfigurationError(f"the routing {path} cannot be used:\n  " + "\n  ".join(faults)) from None
+
+
+def _place(location: tuple[int | str, ...], document: Any) -> str:  # noqa: ANN401 - plain data, not checked yet
+    """Return where a fault is: of a receiver by its name and the field."""
+    if len(location) > 1 and location[0] == "receivers" and isinstance(location[1], int):
+        one = document["receivers"][location[1]]
+        name = one.get("name", f"number {location[1] + 1}") if isinstance(one, dict) else f"number {location[1] + 1}"
+        # What comes behind is the channel, which is no field of it.
+        return ".".join(map(str, (f"receiver {name}", *location[3:])))
+    return ".".join(map(str, location)) or "file"
 
 
 def _named(route: Route) -> list[str]:

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from alerts.routes import Receiver, Route, Routing, all_hold, labels_of
+from alerts.receivers import Receiver
+from alerts.routes import Route, Routing, all_hold, labels_of
 from alerts.rules import SEVERITIES
 from schemas.events import Incident, Notification
 
@@ -187,10 +188,11 @@ def _due(
             return None, None
         return "resolved", None
     if incident.state not in TOLD:
-        return None, None
+        known = last is not None and last.state not in {"resolved", incident.state}
+        return (str(incident.state) if known and receiver.follows else None), None
     if last is None:
         return "new", None
-    if last.state == "resolved":
+    if last.state not in TOLD:
         return "fires again", None
     if SEVERITIES.index(incident.severity) > SEVERITIES.index(last.severity):
         return f"worse: {last.severity} became {incident.severity}", None
@@ -222,6 +224,8 @@ def _hushed(
 ) -> str | None:
     if incident.state == "resolved" and last is not None:
         return _quiet(receiver, incident, now)
+    if last is None and not receiver.takes(incident.severity):
+        return f"it takes no incidents of severity {incident.severity}"
     return silenced(routing, incident, now) or inhibited(routing, incident, others) or _quiet(receiver, incident, now)
 
 

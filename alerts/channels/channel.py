@@ -10,8 +10,12 @@ from typing import Protocol
 import aiohttp
 
 from alerts.message import Message
+from alerts.note import Note
+from spendstream.settings import Settings
 
 _RETRIED = frozenset({408, 425, 429})
+_DENIED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+_LONGEST_ANSWER = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,22 +73,48 @@ class Channel(Protocol):
         """
         ...
 
+    async def note(self, note: Note) -> Outcome:
+        """Hand over a note, which is about no incident; as `send` otherwise."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What channels are made with: connections with the deployment's time-out, and its settings."""
+
+    session: aiohttp.ClientSession
+    settings: Settings
+
+    @property
+    def seconds(self) -> float:
+        """How long a channel may take to accept a message."""
+        return self.settings.alerts.timeout_seconds
+
 
 async def post(session: aiohttp.ClientSession, url: str, body: bytes, headers: Mapping[str, str]) -> Outcome:
     """Post JSON, and return what became of it."""
+    outcome, _ = await ask(session, url, body, headers)
+    return outcome
+
+
+async def ask(
+    session: aiohttp.ClientSession, url: str, body: bytes, headers: Mapping[str, str]
+) -> tuple[Outcome, bytes]:
+    """Post JSON, and return what became of it, with the beginning of the answer."""
     try:
         # A redirect would carry the message to an address that nobody configured.
         async with session.post(
             url, data=body, headers={"Content-Type": "application/json", **headers}, allow_redirects=False
         ) as response:
-            return _outcome(response.status, response.headers.get("Retry-After"))
+            answer = await response.content.read(_LONGEST_ANSWER)
+            return _outcome(response.status, response.headers.get("Retry-After")), answer
     except TimeoutError:
-        return Outcome(accepted=False, retry=True, error="no answer in time")
+        return Outcome(accepted=False, retry=True, error="no answer in time"), b""
     except aiohttp.InvalidURL:
-        return Outcome(accepted=False, error="the receiver's url is no address of the web")
+        return Outcome(accepted=False, error="the receiver's url is no address of the web"), b""
     except (aiohttp.ClientError, OSError, ValueError) as error:
         # The texts of these errors hold the address.
-        return Outcome(accepted=False, retry=True, error=f"no connection: {type(error).__name__}")
+        return Outcome(accepted=False, retry=True, error=f"no connection: {type(error).__name__}"), b""
 
 
 def _outcome(status: int, retry_after: str | None) -> Outcome:
@@ -92,7 +122,7 @@ def _outcome(status: int, retry_after: str | None) -> Outcome:
         return ACCEPTED
     if status in _RETRIED or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Outcome(accepted=False, retry=True, error=f"status {status}", retry_after=_length(retry_after))
-    return Outcome(accepted=False, error=f"status {status}")
+    return Outcome(accepted=False, error=f"status {status}", denied=status in _DENIED)
 
 
 def _length(retry_after: str | None) -> timedelta | None:

@@ -1,60 +1,82 @@
 """Which channel a receiver of the routing file has."""
 
-import os
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
 
 import aiohttp
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError
-from pydantic import SecretStr
 
-from alerts.channels.channel import Channel
-from alerts.channels.slack import Slack
-from alerts.channels.sns import Sns
-from alerts.channels.webhook import Webhook
-from alerts.routes import Receiver
+from alerts.channels import pagerduty, slack, slack_bot, sms, sns, teams, webhook
+from alerts.channels.channel import Channel, Outcome, Tools
+from alerts.channels.secrets import secrets_of
+from alerts.message import Message
+from alerts.note import Note
+from alerts.receivers import Receiver
 from spendstream.settings import ConfigurationError, Settings
 
-_FROM_ENVIRONMENT = "env:"
+log = logging.getLogger(__name__)
+
+#: How a channel is made from its receiver, the receiver's secrets by field, and what all channels share.
+Making = Callable[[Any, Mapping[str, str], Tools], Channel]
+
+#: Every channel, by its name in the routing file.
+CHANNELS: Mapping[str, Making] = {
+    "webhook": webhook.make,
+    "slack": slack.make,
+    "slack_bot": slack_bot.make,
+    "teams": teams.make,
+    "pagerduty": pagerduty.make,
+    "sns": sns.make,
+    "sms": sms.make,
+}
 
 
 def make(receiver: Receiver, session: aiohttp.ClientSession, settings: Settings) -> Channel:
-    """Return the channel of a receiver.
+    """Return the channel of a receiver. May block: secrets may be read from AWS.
 
     Raises
     ------
     ConfigurationError
-        When its address or secret should come from the environment and does not.
+        When a secret cannot be read, or an address is none.
     """
-    if receiver.topic is not None:
-        return _sns(receiver.topic, settings)
-    url = _value(receiver, "url", receiver.url)
-    if url is None or not url.startswith(("https://", "http://")):
-        raise ConfigurationError(f"receiver {receiver.name}: its url is no address that begins with https://")
-    if receiver.channel == "slack":
-        return Slack(session, url)
-    return Webhook(session, url, _value(receiver, "secret", receiver.secret))
+    return _Renewing(receiver, Tools(session, settings))
 
 
-def _sns(topic: str, settings: Settings) -> Sns:
-    seconds = settings.alerts.timeout_seconds
-    once = Config(connect_timeout=seconds, read_timeout=seconds, retries={"total_max_attempts": 1})
-    region = topic.split(":")[3]
-    try:
-        client = boto3.client("sns", region_name=region, endpoint_url=settings.aws.endpoint_url, config=once)
-    except (BotoCoreError, ValueError) as error:
-        raise ConfigurationError(f"SNS cannot be used: {error}: check AWS_PROFILE and aws.endpoint_url") from None
-    return Sns(client, topic)
+class _Renewing:
+    """A channel that reads its secrets again when the other side does not take them any more.
 
+    So a secret that was replaced in AWS Secrets Manager needs no restart.
+    """
 
-def _value(receiver: Receiver, name: str, secret: SecretStr | None) -> str | None:
-    if secret is None:
-        return None
-    value = secret.get_secret_value()
-    if not value.startswith(_FROM_ENVIRONMENT):
-        return value
-    variable = value.removeprefix(_FROM_ENVIRONMENT)
-    found = os.environ.get(variable)
-    if not found:
-        raise ConfigurationError(f"receiver {receiver.name}: {name} is to come from {variable}, which is not set")
-    return found
+    def __init__(self, receiver: Receiver, tools: Tools) -> None:
+        self._receiver = receiver
+        self._tools = tools
+        self._secrets = secrets_of(receiver, tools.settings)
+        self._channel = CHANNELS[receiver.channel](receiver, self._secrets, tools)
+
+    @property
+    def pause(self) -> timedelta:
+        return self._channel.pause
+
+    async def send(self, message: Message) -> Outcome:
+        outcome = await self._channel.send(message)
+        return await self._channel.send(message) if outcome.denied and await self._renewed() else outcome
+
+    async def note(self, note: Note) -> Outcome:
+        outcome = await self._channel.note(note)
+        return await self._channel.note(note) if outcome.denied and await self._renewed() else outcome
+
+    async def _renewed(self) -> bool:
+        """Read the secrets again; tell whether another one came."""
+        try:
+            fresh = await asyncio.to_thread(secrets_of, self._receiver, self._tools.settings)
+            if fresh == self._secrets:
+                return False
+            self._channel = CHANNELS[self._receiver.channel](self._receiver, fresh, self._tools)
+        except ConfigurationError as error:
+            log.warning("secrets were refused and cannot be read again: %s", error)
+            return False
+        self._secrets = fresh
+        return True

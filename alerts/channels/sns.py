@@ -1,29 +1,21 @@
 """Amazon SNS: a message to a topic, as text, with attributes for filter policies.
 
 Limits by the API's reference: a subject of at most 100 characters of ASCII without line breaks, 256 KiB a message.
-boto3 blocks, so it works in a thread.
 """
 
-import asyncio
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from alerts.channels.channel import ACCEPTED, Outcome
-from alerts.message import Message, in_text, view
+from alerts.channels.aws import call, client
+from alerts.channels.channel import Outcome, Tools
+from alerts.message import Message, headline, in_text
+from alerts.note import Note
+from alerts.receivers import SnsReceiver
 from alerts.rules import SEVERITIES
 
 _SUBJECT = 99
 _BYTES = 250 * 1024
-#: Throttling passes, and credentials that have run out are renewed.
-_RETRIED = frozenset(
-    {
-        *("Throttled", "Throttling", "ThrottledException", "ThrottlingException", "KMSThrottling"),
-        *("ExpiredToken", "ExpiredTokenException", "RequestExpired"),
-    }
-)
-_SERVER_ERROR = 500
 
 
 class Sns:
@@ -45,28 +37,43 @@ class Sns:
 
     async def send(self, message: Message) -> Outcome:
         """Publish a message."""
-        try:
-            await asyncio.to_thread(self._client.publish, TopicArn=self._topic, **payload(message))
-        except ClientError as error:
-            code = error.response.get("Error", {}).get("Code", "unknown")
-            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-            return Outcome(accepted=False, retry=code in _RETRIED or status >= _SERVER_ERROR, error=f"SNS says {code}")
-        except BotoCoreError as error:
-            # Credentials and connections come back; the texts of these errors hold addresses.
-            return Outcome(accepted=False, retry=True, error=f"SNS cannot be asked: {type(error).__name__}")
-        return ACCEPTED
+        return await call("SNS", self._client.publish, TopicArn=self._topic, **payload(message))
+
+    async def note(self, note: Note) -> Outcome:
+        """Publish a note."""
+        text = _cut(note.shortened(_BYTES))
+        content = _content(note.title, text, {"kind": note.kind, "id": note.id})
+        return await call("SNS", self._client.publish, TopicArn=self._topic, **content)
+
+
+def make(receiver: SnsReceiver, secrets: Mapping[str, str], tools: Tools) -> Sns:  # noqa: ARG001 - as all are
+    """Return the channel of a receiver."""
+    region = receiver.topic.split(":")[3]
+    return Sns(client("sns", region, tools.settings), receiver.topic)
 
 
 def payload(message: Message) -> dict[str, Any]:
     """Return a message as SNS wants it."""
-    titles = [view(told).title for told in message.told]
-    head = titles[0] if len(titles) == 1 else f"{len(titles)} incidents: {titles[0]}"
-    subject = head.encode("ascii", "replace").decode()[:_SUBJECT].strip()
     worst = max((told.incident.severity for told in message.told), key=SEVERITIES.index)
     open_ones = any(told.incident.state != "resolved" for told in message.told)
-    attributes = {"severity": worst, "state": "firing" if open_ones else "resolved", "id": message.id}
+    anomalies = all(told.incident.kind == "anomaly" for told in message.told)
+    attributes = {
+        "kind": "anomaly" if anomalies else "alert",
+        "severity": worst,
+        "state": "firing" if open_ones else "resolved",
+        "id": message.id,
+    }
+    return _content(headline(message), _cut(in_text(message)), attributes)
+
+
+def _content(subject: str, text: str, attributes: Mapping[str, str]) -> dict[str, Any]:
+    printable = "".join(sign if sign.isprintable() else " " for sign in subject)
     return {
-        "Subject": subject,
-        "Message": in_text(message).encode()[:_BYTES].decode(errors="ignore"),
+        "Subject": printable.encode("ascii", "replace").decode()[:_SUBJECT].strip() or "spendstream",
+        "Message": text,
         "MessageAttributes": {name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()},
     }
+
+
+def _cut(text: str) -> str:
+    return text.encode()[:_BYTES].decode(errors="ignore")

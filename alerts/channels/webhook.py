@@ -10,15 +10,21 @@ Headers of a message, when the receiver has a secret:
 import hashlib
 import hmac
 import json
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 import aiohttp
 
-from alerts.channels.channel import Outcome, post
+from alerts.channels.addresses import address
+from alerts.channels.channel import Outcome, Tools, post
 from alerts.message import Message, view
+from alerts.note import Note
+from alerts.receivers import WebhookReceiver
 from alerts.routing import Told
 from spendstream.clock import to_millis
+
+_LONGEST_NOTE = 100_000
 
 
 class Webhook:
@@ -41,12 +47,24 @@ class Webhook:
 
     async def send(self, message: Message) -> Outcome:
         """Post a message."""
-        body = json.dumps(payload(message), separators=(",", ":")).encode()
+        return await self._post(message, payload(message))
+
+    async def note(self, note: Note) -> Outcome:
+        """Post a note."""
+        return await self._post(note, note_payload(note))
+
+    async def _post(self, message: Message | Note, document: dict[str, Any]) -> Outcome:
+        body = json.dumps(document, separators=(",", ":")).encode()
         timestamp = str(to_millis(message.at) // 1000)
         headers = {"X-Spendstream-Id": message.id, "X-Spendstream-Timestamp": timestamp}
         if self._secret is not None:
             headers["X-Spendstream-Signature"] = signature(self._secret, timestamp, body)
         return await post(self._session, self._url, body, headers)
+
+
+def make(receiver: WebhookReceiver, secrets: Mapping[str, str], tools: Tools) -> Webhook:
+    """Return the channel of a receiver."""
+    return Webhook(tools.session, address(receiver, secrets), secrets.get("secret"))
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:
@@ -56,14 +74,18 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
 
 def payload(message: Message) -> dict[str, Any]:
     """Return a message as JSON has it; amounts are texts, so that no digit is lost."""
-    return {
-        "version": 1,
-        "id": message.id,
-        "receiver": message.receiver,
-        "group": message.group,
-        "sent_at": message.at.isoformat(),
-        "incidents": [_incident(told) for told in message.told],
-    }
+    incidents = [_incident(told) for told in message.told]
+    return {**_envelope(message), "group": message.group, "incidents": incidents}
+
+
+def note_payload(note: Note) -> dict[str, Any]:
+    """Return a note as JSON has it."""
+    words = {"kind": note.kind, "title": note.title, "text": note.shortened(_LONGEST_NOTE)}
+    return {**_envelope(note), "group": "", "incidents": [], "note": words}
+
+
+def _envelope(message: Message | Note) -> dict[str, Any]:
+    return {"version": 1, "id": message.id, "receiver": message.receiver, "sent_at": message.at.isoformat()}
 
 
 def _incident(told: Told) -> dict[str, Any]:
@@ -93,6 +115,7 @@ def _incident(told: Told) -> dict[str, Any]:
         "owner": incident.owner,
         "labels": dict(incident.labels),
         "runbook": incident.runbook,
+        "link": told.link,
     }
 
 

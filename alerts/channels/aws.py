@@ -1,0 +1,56 @@
+"""What channels over AWS share: clients without retries of their own, and what AWS's errors mean."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from alerts.channels.channel import Outcome
+from spendstream.settings import ConfigurationError, Settings
+
+#: Throttling and pauses pass.
+_RETRIED = frozenset(
+    {
+        *("Throttled", "Throttling", "ThrottledException", "ThrottlingException", "KMSThrottling"),
+        *("TooManyRequestsException", "LimitExceededException", "SendingPausedException", "AccountSuspendedException"),
+        *("ExpiredToken", "ExpiredTokenException", "RequestExpired", "RequestTimeout"),
+    }
+)
+_SERVER_ERROR = 500
+
+
+def client(service: str, region: str, settings: Settings) -> Any:  # noqa: ANN401 - made by boto3 at run time
+    """Return boto3's client of a service: within the deployment's time-out, each request once.
+
+    Raises
+    ------
+    ConfigurationError
+        When boto3 cannot make it.
+    """
+    seconds = settings.alerts.timeout_seconds
+    once = Config(connect_timeout=seconds, read_timeout=seconds, retries={"total_max_attempts": 1})
+    try:
+        return boto3.client(service, region_name=region, endpoint_url=settings.aws.endpoint_url, config=once)  # type: ignore[call-overload]
+    except (BotoCoreError, ValueError) as error:
+        raise ConfigurationError(
+            f"{service.upper()} cannot be used: {error}: check AWS_PROFILE and aws.endpoint_url"
+        ) from None
+
+
+async def call(service: str, method: Callable[..., Mapping[str, Any]], **arguments: Any) -> Outcome:  # noqa: ANN401
+    """Call a method of a client in a thread, because boto3 blocks; what AWS calls the message is the handle."""
+    try:
+        answer = await asyncio.to_thread(method, **arguments)
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "unknown")
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return Outcome(
+            accepted=False, retry=code in _RETRIED or status >= _SERVER_ERROR, error=f"{service} says {code}"
+        )
+    except BotoCoreError as error:
+        # Credentials and connections come back; the texts of these errors hold addresses.
+        return Outcome(accepted=False, retry=True, error=f"{service} cannot be asked: {type(error).__name__}")
+    return Outcome(accepted=True, handle=answer.get("MessageId"))
