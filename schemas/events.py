@@ -275,6 +275,58 @@ class Notification:
     """When its rule had fired."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportTotal:
+    """One entry of an array of ReportTotal."""
+
+    currency: str
+    """ISO 4217."""
+    amount: Decimal
+    """Total of all charge classes."""
+
+
+ReportState = Literal["sent", "refused"]
+
+
+ReportStage = Literal["provisional", "complete", "final"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostReport:
+    """A report that a receiver was told; compacted, key = report, period and receiver."""
+
+    SUBJECT: ClassVar[str] = "alert.report"
+
+    report: str
+    """Id of the report."""
+    receiver: str
+    """Name of the receiver."""
+    first_day: date
+    """First charge day of its period."""
+    last_day: date
+    """Last charge day of its period."""
+    measure: str
+    """billed or effective."""
+    state: ReportState
+    """Whether the channel took it."""
+    stage: ReportStage
+    """How final the figures are that stand, be they told or too near to what was told."""
+    number: int
+    """0: first told; then counts corrections and repetitions."""
+    digest: str
+    """The same for the same figures."""
+    totals: Sequence[ReportTotal] = ()
+    """What was told, by currency."""
+    channel: str
+    """Kind of the channel."""
+    sent_at: datetime
+    """When the channel took it, or refused it."""
+    attempts: int
+    """Tries that it took."""
+    handle: str | None = None
+    """What the channel calls the message."""
+
+
 IncidentAction = Literal["acknowledge", "snooze", "resolve", "expect", "suppress", "reopen"]
 
 
@@ -1064,6 +1116,7 @@ Event = (
     | DeliveryState
     | Incident
     | Notification
+    | CostReport
     | AlertRequest
     | AlertRule
     | IncidentTransition
@@ -1090,6 +1143,7 @@ EVENT_CLASSES: tuple[type[Event], ...] = (
     DeliveryState,
     Incident,
     Notification,
+    CostReport,
     AlertRequest,
     AlertRule,
     IncidentTransition,

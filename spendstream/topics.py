@@ -59,6 +59,7 @@ INCIDENTS = Topic("alert.incidents", "compact", 0)
 TRANSITIONS = Topic("alert.transitions", "delete", HORIZON_DAYS * DAY_MS)
 NOTIFICATIONS = Topic("alert.notifications", "compact", 0, sharded=False)
 DELIVERIES = Topic("alert.deliveries", "delete", HORIZON_DAYS * DAY_MS, sharded=False)
+REPORTS = Topic("alert.reports", "compact", 0, sharded=False)
 
 TOPICS = (
     STATEMENTS,
@@ -79,6 +80,7 @@ TOPICS = (
     TRANSITIONS,
     NOTIFICATIONS,
     DELIVERIES,
+    REPORTS,
 )
 
 

@@ -1,0 +1,146 @@
+"""A report in words: its title, and plain text for every channel."""
+
+from decimal import Decimal
+
+from alerts.reports.figures import Figures, Line, Money, rest_of
+from alerts.wording import money, plain
+
+_NAME = 120
+_CHARGES = {
+    "recurring_fee": "Recurring fees",
+    "commitment": "Commitments",
+    "credit": "Credits",
+    "refund": "Refunds",
+    "tax": "Tax",
+    "adjustment": "Adjustments",
+}
+_SHORT_ROWS = 8
+
+
+def title(figures: Figures) -> str:
+    """Return one line that says the most: what, when, how much, how final."""
+    head = f"{figures.report.name}, {figures.period.name}"
+    totals = ", ".join(f"{money(one.total.cost, one.currency)}{_in_brackets(one.total)}" for one in figures.money[:3])
+    return plain(f"{mark(figures)}{head}: {totals or 'no costs'}", 200)
+
+
+def mark(figures: Figures) -> str:
+    """Return what stands before a title: whether it is a correction, or provisional."""
+    words = ["Correction"] if figures.told is not None else []
+    words += ["provisional"] if figures.standing.stage == "provisional" else []
+    return f"{', '.join(words).capitalize()}: " if words else ""
+
+
+def notices(figures: Figures) -> list[str]:
+    """Return what a reader must know before the figures."""
+    said = []
+    if figures.told is not None:
+        before = ", ".join(money(amount, currency) for currency, amount in sorted(figures.told.items()))
+        now = ", ".join(money(one.total.cost, one.currency) for one in figures.money)
+        said.append(f"This corrects what was told before: {before or 'nothing'}, now {now or 'nothing'}.")
+    if figures.standing.stage == "provisional":
+        said.append(
+            "Provisional: the bill is not complete yet, so costs may still rise. "
+            + "; ".join(plain(one, _NAME) for one in figures.standing.late)
+            + "."
+        )
+    elif figures.standing.stage == "complete":
+        said.append("Every source tells these days; they may still restate them.")
+    if not figures.money:
+        said.append("No costs are known for this time.")
+    return said
+
+
+def narrowed(figures: Figures) -> str:
+    """Return what the report is about, where that is not everything."""
+    parts = [f"{name} {', '.join(values)}" for name, values in figures.report.where.items()]
+    return plain("; ".join(parts), 300)
+
+
+def footer(figures: Figures) -> str:
+    """Return how to read the figures."""
+    kind = "Effective (amortised)" if figures.report.measure == "effective" else "Billed"
+    return f"{kind} cost of UTC days, exact in the attached file. Change is against {figures.period.before[0][0]}."
+
+
+def name_of(line: Line) -> str:
+    """Return the name of a line for people."""
+    return plain(line.name, _NAME) or "(none)"
+
+
+def charge_of(line: Line) -> str:
+    """Return the name of a charge class for people."""
+    return _CHARGES.get(line.name, line.name)
+
+
+def amount(value: Decimal) -> str:
+    """Return an amount to the cent without its currency."""
+    return f"{'−' if value < 0 else ''}{money(abs(value), None)}"
+
+
+def signed(value: Decimal) -> str:
+    """Return a difference to the cent, with its sign.
+
+    Examples
+    --------
+    >>> signed(Decimal("12.5")), signed(Decimal("-3")), signed(Decimal(0))
+    ('+12.50', '−3.00', '0.00')
+    """
+    return f"{'+' if value > 0 else '−' if value < 0 else ''}{money(abs(value), None)}"
+
+
+def percents(line: Line, against: int = 1) -> str:
+    """Return a change as percents, or why there are none."""
+    share = line.share(against)
+    if share is None:
+        return "" if line.change(against) == 0 else "new" if line.amounts[against] == 0 else ""
+    if line.cost == 0:
+        return "gone"
+    return f"{'+' if share > 0 else '−' if share < 0 else ''}{abs(share) * 100:,.1f} %"
+
+
+def text(figures: Figures, *, rows: int | None = None) -> str:
+    """Return a whole report as plain text; `rows` of each table, by default as many as the report says."""
+    shown = figures.report.rows if rows is None else rows
+    blocks = ["\n".join(filter(None, [title(figures), narrowed(figures), *notices(figures)]))]
+    blocks += [_money(figures, one, shown) for one in figures.money]
+    if figures.incidents:
+        lines = [
+            f"  {plain(one.severity, 20)}: {plain(one.says, 200)} (since {one.since})" for one in figures.incidents
+        ]
+        blocks.append("\n".join(["Open incidents", *lines]))
+    blocks.append(footer(figures))
+    return "\n\n".join(blocks) + "\n"
+
+
+def short(figures: Figures) -> str:
+    """Return a report for a chat: the totals, the movers, and the dearest."""
+    return text(figures, rows=min(_SHORT_ROWS, figures.report.rows))
+
+
+def _money(figures: Figures, one: Money, shown: int) -> str:
+    names = ["", *(f"against {name}" for name, _ in figures.period.before)]
+    total = [f"Total {money(one.total.cost, one.currency)}"]
+    total += [
+        f"  {signed(one.total.change(number))}{_in_brackets(one.total, number)} {names[number]}"
+        for number in range(1, len(one.total.amounts))
+    ]
+    blocks = ["\n".join(total)]
+    for head, moved in (("Rose most", one.risen), ("Fell most", one.fallen)):
+        if moved:
+            lines = [f"  {name_of(line)}: {signed(line.change())}{_in_brackets(line)}" for line in moved]
+            blocks.append("\n".join([head, *lines]))
+    if one.lines:
+        rest = rest_of(one.lines, shown)
+        listed = [*one.lines[:shown], *([rest] if rest else [])]
+        lines = [f"  {name_of(line)}: {amount(line.cost)}{_in_brackets(line)}" for line in listed]
+        blocks.append("\n".join([f"Usage by {figures.report.by}, {money(one.usage.cost, one.currency)}", *lines]))
+    if one.charges:
+        lines = [f"  {charge_of(line)}: {amount(line.cost)} ({signed(line.change())})" for line in one.charges]
+        blocks.append("\n".join(["Other charges", *lines]))
+    return "\n\n".join(blocks)
+
+
+def _in_brackets(line: Line, against: int = 1) -> str:
+    said = percents(line, against)
+    return f" ({said})" if said else ""
