@@ -3,18 +3,19 @@
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
+from alerts.incident_step import IncidentOptions, incident_step
 from alerts.rule_files import packed
 from alerts.rule_step import RuleOptions, rule_step
 from alerts.rules import Rule
 from processors.batch import BatchDriver
 from processors.step import Output
 from schemas.codec import Codec
-from schemas.events import Alert, AlertRule, CostAggregate, CostAnomaly, Tick
+from schemas.events import Alert, AlertRule, CostAggregate, CostAnomaly, Incident, Tick
 from schemas.registry import schema_source
 from spendstream.clock import from_millis
 from spendstream.read_back import read_back_messages
 from spendstream.settings import Settings
-from spendstream.topics import AGGREGATES, ANOMALIES, RULES
+from spendstream.topics import AGGREGATES, ALERTS, ANOMALIES, RULES
 
 #: An event of history with the partition that it stands in.
 Recorded = tuple[int, CostAggregate | CostAnomaly]
@@ -50,11 +51,36 @@ def would_say(rules: Sequence[Rule], events: Iterable[Recorded], shards: int, ru
         for rule in rules:
             applied = AlertRule(id=rule.id, applied_at=from_millis(0), by="test", definition=packed(rule))
             driver.feed(RULES, partition, applied)
-    for partition, event in sorted((one for one in events if one[1].run == run), key=lambda one: _at(one[1])):
+    for partition, event in _in_time(one for one in events if one[1].run == run):
         # A source that was silent before this is noticed at the latest now.
         driver.feed(RULES, 0, Tick(at=_at(event)))
         driver.feed(AGGREGATES if isinstance(event, CostAggregate) else ANOMALIES, partition, event)
     return said
+
+
+def _in_time(events: Iterable[Recorded]) -> list[Recorded]:
+    """Return events in the order of time; those of one topic and partition stay in the order in which they stand."""
+    reached: dict[tuple[type, int], datetime] = {}
+    timed: list[tuple[datetime, Recorded]] = []
+    for partition, event in events:
+        place = (type(event), partition)
+        reached[place] = max(reached.get(place, _at(event)), _at(event))
+        timed.append((reached[place], (partition, event)))
+    return [one for _, one in sorted(timed, key=lambda pair: pair[0])]
+
+
+def incidents_of(said: Sequence[Alert]) -> list[Incident]:
+    """Return the incidents that alerts fold into, each as it was last, in the order in which they began."""
+    newest: dict[str, Incident] = {}
+
+    def heard(output: Output) -> None:
+        if isinstance(output.event, Incident):
+            newest[output.event.id] = output.event
+
+    driver = BatchDriver([incident_step(IncidentOptions(said[0].run))] if said else [], heard)
+    for alert in said:
+        driver.feed(ALERTS, 0, alert)
+    return list(newest.values())
 
 
 def _at(event: CostAggregate | CostAnomaly) -> datetime:

@@ -131,8 +131,8 @@ def _say(
         since=since,
         observed_at=finding.observed_at,
         says=finding.says,
-        parts=finding.parts,
-        labels=rule.labels,
+        parts=list(finding.parts),
+        labels=dict(rule.labels),
         runbook=rule.runbook,
     )
     return memory, alert

@@ -1,7 +1,9 @@
 """`spendstream rules` and `spendstream incidents`: what is worth an alert, and what became of it."""
 
 import getpass
+from collections import Counter
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +17,8 @@ from spendstream.clock import SystemClock
 
 if TYPE_CHECKING:
     from alerts.applied import Difference
-    from schemas.events import IncidentAction
+    from alerts.backtest import Recorded
+    from schemas.events import Alert, IncidentAction
 
 rules = group("What is worth an alert.")
 incidents = group("What alerts are about, and who cares for it.")
@@ -72,9 +75,13 @@ def apply_file(file: RuleFile, remove_others: Others = False) -> None:
 def dry_run(
     file: RuleFile,
     check: Annotated[bool, typer.Option("--check", help="Only check the file; ask no Kafka.")] = False,
+    days: Annotated[int, typer.Option(min=1, help="Show what would have been said in so many last days.")] = 90,
+    simulated: Annotated[
+        bool, typer.Option("--simulated", help="Try it on a simulated organisation; ask no Kafka.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check a file, and show what it would have said of all history that Kafka has. Nothing is sent."""
+    """Check a file, and show what it would have said of the history that Kafka has. Nothing is sent."""
     from alerts.backtest import history, would_say  # noqa: PLC0415 - keeps other commands quick
     from alerts.rule_files import read  # noqa: PLC0415
     from spendstream.runs import live_run  # noqa: PLC0415
@@ -84,15 +91,53 @@ def dry_run(
         typer.echo(f"{len(found)} rules, all of them can be used")
         return
     settings = configuration.load()
-    said = would_say(found, history(settings), settings.kafka.shards, live_run(settings))
+    if simulated:
+        events, run = _simulated(settings, days), settings.processing.run
+    else:
+        events, run = list(history(settings)), live_run(settings)
+    said = would_say(found, events, settings.kafka.shards, run)
+    newest = max((alert.observed_at for alert in said), default=None)
+    if newest is not None:
+        said = [alert for alert in said if newest - alert.observed_at <= timedelta(days=days)]
     if as_json:
         fields = ("observed_at", "rule", "state", "change", "severity", "subject", "day", "actual", "expected", "says")
         print_json([{name: getattr(alert, name) for name in fields} for alert in said])
         return
+    _tell_what_was_said(said)
+
+
+def _simulated(settings: "configuration.Settings", days: int) -> "list[Recorded]":
+    from spendstream.local.simulated_history import simulated_history  # noqa: PLC0415 - it loads all of detection
+
+    console = Console(stderr=True)
+    until = SystemClock().now().date()
+    with console.status(f"simulating {days} days of an organisation") as status:
+        passed = count(1)
+        made = simulated_history(
+            settings, until, days, each_day=lambda: status.update(f"simulated {next(passed)} of {days + 1} readings")
+        )
+    table = Table("simulated from", "to", "what", "where")
+    for one in sorted(made.incidents, key=lambda one: one.start):
+        where = ", ".join(str(value) for value in one.scope.document().values()) or "the organisation"
+        table.add_row(f"{one.start:%Y-%m-%d}", "" if one.end is None else f"{one.end:%Y-%m-%d}", one.kind, where)
+    console.print(table)
+    return made.events
+
+
+def _tell_what_was_said(said: "list[Alert]") -> None:
+    from alerts.backtest import incidents_of  # noqa: PLC0415 - keeps other commands quick
+
     table = Table("observed", "rule", "change", "severity", "what")
     for alert in said:
-        table.add_row(f"{alert.observed_at:%Y-%m-%d %H:%M}", alert.rule, alert.change, alert.severity, alert.says)
-    Console().print(table if said else "nothing would have been said")
+        if alert.change != "updated":
+            table.add_row(f"{alert.observed_at:%Y-%m-%d %H:%M}", alert.rule, alert.change, alert.severity, alert.says)
+    console = Console()
+    console.print(table if said else "nothing would have been said")
+    fired = Counter(alert.rule for alert in said if alert.change == "crossed")
+    opened = incidents_of(said)
+    for rule, times in sorted(fired.items()):
+        inside = sum(rule in incident.rules for incident in opened)
+        console.print(f"{rule} would have fired {times} times, in {inside} incidents")
 
 
 @incidents.command("list")

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from spendstream.cli import app
 from spendstream.read_back import read_back
 from spendstream.settings import Settings
 from spendstream.topics import ALERTS, ANOMALIES, INCIDENTS, RULES, Topic
-from tests.alerts.facts import anomaly
+from tests.alerts.facts import T, anomaly
 from tests.kafka_backends import Backend
 from tests.schemas.examples import EXAMPLES
 
@@ -79,6 +80,22 @@ def test_a_dry_run_shows_what_history_would_have_said(deployment):
     [alert] = json.loads(said("rules", "test", "rules.yaml", "--json"))
     assert (alert["rule"], alert["change"], alert["actual"]) == ("rises", "crossed", "120")
     assert said("rules", "test", "rules.yaml", "--check") == "2 rules, all of them can be used\n"
+
+
+def test_a_dry_run_shows_the_last_days_and_how_often_each_rule_fired(deployment):
+    early = anomaly(id="a0", scored_at=T - timedelta(days=100), since=T - timedelta(days=100))
+    put(deployment, ANOMALIES, early)
+    put(deployment, ANOMALIES, anomaly())
+    assert "rises would have fired 1 times, in 1 incidents" in said("rules", "test", "rules.yaml")
+    assert "rises would have fired 2 times, in 2 incidents" in said("rules", "test", "rules.yaml", "--days", "120")
+
+
+def test_rules_are_tried_on_a_simulated_organisation_without_a_kafka(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    Path("rules.yaml").write_text("rules: [{id: day, kind: threshold, where: {}, window: day, limits: {info: 1}}]")
+    done = CliRunner().invoke(app, ["rules", "test", "rules.yaml", "--simulated", "--days", "2", "--json"])
+    told = json.loads(done.stdout)
+    assert [(alert["rule"], alert["change"]) for alert in told] == [("day", "crossed")]
 
 
 def test_incidents_are_listed_and_acknowledged_by_the_beginning_of_their_id(deployment):
