@@ -17,39 +17,40 @@ import logging
 import random
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from typing import Self
 
 import aiohttp
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from prometheus_client import CollectorRegistry
 
 from alerts import routes
-from alerts.channels.channel import Channel, Outcome
+from alerts.channels.channel import Channel
 from alerts.channels.making import make
-from alerts.desk import Desk
+from alerts.delivery_metrics import DeliveryMetrics
+from alerts.desk import Desk, Written
+from alerts.incident_reader import IncidentReader
 from alerts.links import linked
 from alerts.message import Message
+from alerts.pulse import Pulse
 from alerts.routes import Routing
+from alerts.routing_file import RoutingFile
 from producers.sender import DeliveryError, Sender
 from producers.sole import Sole, SoleProducer
-from schemas.codec import Codec
 from schemas.dead_letters import dead_letter
-from schemas.events import Incident, Notification
-from schemas.registry import schema_source
-from spendstream.admin import ensure_topics, kafka_client
-from spendstream.clock import Clock, SystemClock, from_millis
+from schemas.events import Notification
+from spendstream.admin import ensure_topics
+from spendstream.clock import Clock, SystemClock
 from spendstream.health import Progress, check_exposure, health_page
 from spendstream.read_back import read_back
 from spendstream.runs import LiveRun, live_run
 from spendstream.settings import ConfigurationError, Settings
 from spendstream.supervise import begin_anew
-from spendstream.topics import DEAD_LETTERS, INCIDENTS, NOTIFICATIONS
+from spendstream.topics import DEAD_LETTERS, DELIVERIES, INCIDENTS, NOTIFICATIONS
 
 log = logging.getLogger(__name__)
 
-_WAIT_SECONDS = 0.1
-_AT_ONCE = 500
+_LOOK_EVERY = timedelta(seconds=1)
+_FEEL_EVERY = timedelta(seconds=30)
 
 
 def run(settings: Settings, clock: Clock | None = None) -> None:
@@ -69,67 +70,23 @@ def run(settings: Settings, clock: Clock | None = None) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     progress = Progress("deliver")
+    registry = CollectorRegistry()
     anew = False
     with (
-        health_page(progress, settings.health, settings.health.deliver),
+        health_page(progress, settings.health, settings.health.deliver, registry=registry),
         SoleProducer(settings, "deliver") as sole,
     ):
         try:
             if sole.wait(stop):
-                asyncio.run(Delivery(settings, routing, clock or SystemClock(), sole, progress).work(stop))
+                delivery = Delivery(
+                    settings, routing, clock or SystemClock(), sole, progress, DeliveryMetrics(registry)
+                )
+                asyncio.run(delivery.work(stop))
         except DeliveryError as error:
             log.critical("beginning anew: %s", error)
             anew = True
     if anew:
         begin_anew()
-
-
-class _Incidents:
-    """All incidents, from the beginning of their topic on, with the time at which each was written."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._codec = Codec(schema_source(settings))
-        self._consumer = Consumer(
-            {
-                **kafka_client(settings),
-                "group.id": f"{settings.kafka.prefix}spendstream-deliver-incidents",
-                "enable.auto.commit": False,
-                "enable.partition.eof": True,
-                "auto.offset.reset": "earliest",
-                "fetch.wait.max.ms": 50,
-            }
-        )
-        topics = settings.kafka.topics
-        partitions = range(topics.partitions(INCIDENTS))
-        self._behind = set(partitions)
-        self._consumer.assign([TopicPartition(topics.name(INCIDENTS), partition, 0) for partition in partitions])
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._consumer.close()
-
-    @property
-    def caught_up(self) -> bool:
-        """Whether every partition was read to its end once: before that, what is known may be long over."""
-        return not self._behind
-
-    def read(self, desk: Desk) -> int:
-        """Hand what is new to the desk, waiting briefly for it; return how much there was."""
-        count = 0
-        for message in self._consumer.consume(_AT_ONCE, _WAIT_SECONDS):
-            error = message.error()
-            if error is None:
-                event = self._codec.decode(message.value() or b"")
-                if isinstance(event, Incident):
-                    desk.take(event, from_millis(message.timestamp()[1]))
-                    count += 1
-            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
-                self._behind.discard(message.partition() or 0)
-            elif error.fatal():
-                raise KafkaException(error)
-        return count
 
 
 class Delivery:
@@ -145,16 +102,33 @@ class Delivery:
         For the health page.
     """
 
-    def __init__(self, settings: Settings, routing: Routing, clock: Clock, sole: Sole, progress: Progress) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        routing: Routing,
+        clock: Clock,
+        sole: Sole,
+        progress: Progress,
+        metrics: DeliveryMetrics | None = None,
+    ) -> None:
         self._settings = settings
         self._routing = routing
         self._clock = clock
         self._sole = sole
         self._progress = progress
+        self._metrics = metrics or DeliveryMetrics(CollectorRegistry())
         self._sender = Sender(settings, clock)
         self._sending = asyncio.Lock()
+        self._file = None if settings.alerts.routing is None else RoutingFile(settings.alerts.routing)
         self._desk = Desk(routing, self._logged(), timedelta(hours=settings.alerts.max_age_hours))
-        progress.details = lambda: {"receivers_in_trouble": dict(self._desk.troubles)}
+        self._metrics.watch(self._desk, clock)
+        progress.details = self._details
+
+    def _details(self) -> dict[str, object]:
+        details: dict[str, object] = {"receivers_in_trouble": self._desk.troubles(self._clock.now())}
+        if self._file is not None and self._file.fault is not None:
+            details["routing_that_cannot_be_used"] = self._file.fault
+        return details
 
     def _logged(self) -> Iterator[Notification]:
         for raw in read_back(self._settings, NOTIFICATIONS):
@@ -165,65 +139,108 @@ class Delivery:
     async def work(self, stop: threading.Event) -> None:
         """Deliver until told to stop; what is under way then is finished."""
         timeout = aiohttp.ClientTimeout(total=self._settings.alerts.timeout_seconds)
-        tasks: set[asyncio.Task[None]] = set()
         async with aiohttp.ClientSession(timeout=timeout) as session:
-            channels = {receiver.name: make(receiver, session, self._settings) for receiver in self._routing.receivers}
-            live: str = live_run(self._settings)
-            with _Incidents(self._settings) as incidents, LiveRun(self._settings) as runs:
-                while not stop.is_set():
-                    count = await asyncio.to_thread(incidents.read, self._desk)
-                    live = runs.now() or live
-                    self._progress.busy(bool(count) or bool(tasks))
-                    self._progress.moved()
-                    if not incidents.caught_up:
-                        continue
-                    self._sole.check()
-                    now = self._clock.now()
-                    for message in self._desk.messages(live, now):
-                        told = linked(self._settings.alerts, message, now)
-                        tasks.add(asyncio.create_task(self._send(channels[message.receiver], told)))
-                    tasks = _unfinished(tasks)
-            if tasks:
-                await asyncio.gather(*tasks)
+            channels = self._channels(self._routing, session)
+            with (
+                IncidentReader(self._settings) as incidents,
+                LiveRun(self._settings) as runs,
+                Pulse(self._settings, self._clock.now()) as pulse,
+            ):
+                await self._deliver(stop, session, channels, incidents, runs, pulse)
+
+    def _channels(self, routing: Routing, session: aiohttp.ClientSession) -> dict[str, Channel]:
+        return {receiver.name: make(receiver, session, self._settings) for receiver in routing.receivers}
+
+    async def _deliver(
+        self,
+        stop: threading.Event,
+        session: aiohttp.ClientSession,
+        channels: dict[str, Channel],
+        incidents: IncidentReader,
+        runs: LiveRun,
+        pulse: Pulse,
+    ) -> None:
+        tasks: set[asyncio.Task[None]] = set()
+        live: str = live_run(self._settings)
+        looked_at = felt_at = self._clock.now()
+        while not stop.is_set():
+            count = await asyncio.to_thread(incidents.read, self._desk.take)
+            live = runs.now() or live
+            self._progress.busy(bool(count) or bool(tasks))
+            self._progress.moved()
+            if not incidents.caught_up:
+                continue
+            self._sole.check()
+            now = self._clock.now()
+            if now - looked_at >= _LOOK_EVERY:
+                looked_at = now
+                channels = self._reread(channels, session)
+            if now - felt_at >= _FEEL_EVERY and self._routing.pipeline is not None:
+                felt_at = now
+                self._desk.pipeline(await asyncio.to_thread(pulse.silence, self._routing.pipeline, now), now)
+            for message in self._desk.messages(live, now):
+                told = linked(self._settings.alerts, message, now)
+                tasks.add(asyncio.create_task(self._send(channels[message.receiver], told)))
+            written = self._desk.written()
+            if written:
+                tasks.add(asyncio.create_task(self._keep(written)))
+            tasks = _unfinished(tasks)
+        if tasks:
+            await asyncio.gather(*tasks)
+
+    def _reread(self, channels: dict[str, Channel], session: aiohttp.ClientSession) -> dict[str, Channel]:
+        """Go over to another routing when the file has changed; return the channels of what holds."""
+        routing = None if self._file is None else self._file.changed()
+        if routing is None or self._file is None:
+            return channels
+        try:
+            made = self._channels(routing, session)
+        except ConfigurationError as error:
+            self._file.refuse(str(error))
+            return channels
+        self._routing = routing
+        self._desk.reroute(routing)
+        return made
 
     async def _send(self, channel: Channel, message: Message) -> None:
-        kind = self._routing.receiver(message.receiver).channel
+        kind = self._routing.channel_of(message.receiver)
         outcome = await channel.send(message)
         now = self._clock.now()
         if outcome.accepted:
             notifications = self._desk.accepted(message, kind, channel.pause, now, outcome)
-            await self._keep(notifications)
+            await self._keep(self._desk.written(), notifications)
             self._desk.logged(message)
+            self._metrics.measure(notifications)
             log.info("told %s of %d incidents", message.receiver, len(notifications))
             return
         self._desk.failed(message, outcome, now, random.uniform(0.8, 1.2))  # noqa: S311 - spreads tries, no secret
         log.warning("%s was not told: %s", message.receiver, outcome.error)
-        if not outcome.retry:
-            await self._bury(message, outcome)
 
-    async def _keep(self, notifications: list[Notification]) -> None:
+    async def _keep(self, written: Written, notifications: Sequence[Notification] = ()) -> None:
+        """Send what is to be written down, and wait until Kafka has it."""
+        self._metrics.count(written.states)
         async with self._sending:
             for one in notifications:
                 self._sender.send(NOTIFICATIONS, 0, f"{one.receiver}/{one.incident}", one)
-            await asyncio.to_thread(self._sender.flush)
-
-    async def _bury(self, message: Message, outcome: Outcome) -> None:
-        """Leave a dead letter for each incident that a receiver refused: it is not tried again as it is."""
-        async with self._sending:
-            for told in message.told:
+            for state in written.states:
+                self._sender.send(DELIVERIES, 0, f"{state.receiver}/{state.incident}", state)
+            for incident in written.incidents:
+                self._sender.send(INCIDENTS, 0, f"{incident.run}/{incident.id}", incident)
+            for lost in written.lost:
+                # It is not tried again as it is; a dead letter leaves it to a person.
                 letter = dead_letter(
                     stage="deliver",
-                    origin=f"{message.receiver}/{told.incident.id}/{told.incident.version}",
-                    value=self._sender.codec.encode(told.incident),
-                    error=_RefusedError(f"receiver {message.receiver} refused it: {outcome.error}"),
+                    origin=f"{lost.receiver}/{lost.incident.id}/{lost.incident.version}",
+                    value=self._sender.codec.encode(lost.incident),
+                    error=_LostError(f"receiver {lost.receiver} was not told: {lost.error}"),
                     at=self._clock.now(),
                 )
                 self._sender.send(DEAD_LETTERS, 0, letter.id, letter)
             await asyncio.to_thread(self._sender.flush)
 
 
-class _RefusedError(RuntimeError):
-    """A receiver refused a message for what it is."""
+class _LostError(RuntimeError):
+    """Nobody was told of an incident."""
 
 
 def _unfinished(tasks: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:

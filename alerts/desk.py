@@ -1,31 +1,43 @@
 """The desk: what is known of incidents and of what receivers were told, and so what is to be sent now. No I/O."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from alerts.channels.channel import ACCEPTED, Outcome
+from alerts.lines import Breaker, Line
 from alerts.message import Message
-from alerts.routes import Routing, labels_of
-from alerts.routing import Way, decide, ways_of
-from schemas.events import Incident, Notification
+from alerts.own_incidents import CANARY, canary, is_own, over, trouble
+from alerts.places import Place, places_of
+from alerts.receivers import Receiver
+from alerts.records import Passed, notification, state
+from alerts.routes import Routing
+from alerts.routing import Decision, Told, decide
+from schemas.events import DeliveryOutcome, DeliveryState, Incident, Notification
 
-_FIRST_PAUSE = timedelta(seconds=1)
-_LONGEST_PAUSE = timedelta(minutes=5)
+_UNKNOWN = Passed()
 
 
-#: A group of a way, and one who is told of it.
-_Place = tuple[Way, str, str]
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """What nobody was told: the receiver that was the last to be tried, and why it was not told."""
+
+    receiver: str
+    incident: Incident
+    error: str
 
 
 @dataclass(slots=True)
-class _Line:
-    """How it stands with one receiver: one message at a time, and a pause after a failure."""
+class Written:
+    """What the desk wants written down: states of messages, delivery's own incidents, what was lost."""
 
-    busy: bool = False
-    failures: int = 0
-    not_before: datetime | None = None
-    error: str = ""
+    states: list[DeliveryState] = field(default_factory=list)
+    incidents: list[Incident] = field(default_factory=list)
+    lost: list[Lost] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        """Tell whether there is anything."""
+        return bool(self.states or self.incidents or self.lost)
 
 
 class Desk:
@@ -42,27 +54,53 @@ class Desk:
     """
 
     def __init__(self, routing: Routing, notifications: Iterable[Notification], max_age: timedelta) -> None:
-        self._routing = routing
         self._max_age = max_age
-        self._log: dict[str, dict[str, Notification]] = {receiver.name: {} for receiver in routing.receivers}
-        for notification in notifications:
-            self._log.setdefault(notification.receiver, {})[notification.incident] = notification
+        self._log: dict[str, dict[str, Notification]] = {}
+        for one in notifications:
+            self._log.setdefault(one.receiver, {})[one.incident] = one
         self._incidents: dict[str, Incident] = {}
-        self._places: dict[str, list[_Place]] = {}
+        self._passed: dict[str, Passed] = {}
+        self._places: dict[str, list[Place]] = {}
         self._history: set[str] = set()
-        self._refused: set[tuple[str, str, int]] = set()
-        self._lines = {receiver.name: _Line() for receiver in routing.receivers}
+        self._lines: dict[str, Line] = {}
+        # By receiver and incident: the version that was given up; since when it is due; why it is held.
+        self._given_up: dict[tuple[str, str], int] = {}
+        self._due_since: dict[tuple[str, str], datetime] = {}
+        self._held: dict[tuple[str, str], str] = {}
+        # By incident: who is told instead of whom.
+        self._instead: dict[str, dict[str, str]] = {}
+        # Delivery's own incidents that fire, by what they are about.
+        self._own: dict[str, Incident] = {}
+        self._tested_at: dict[str, list[datetime]] = {}
+        self._written = Written()
         # Whether something came since the last question, and when time alone changes the answer.
         self._fresh = True
-        self._asked_of = ""
+        self._run = ""
         self._again_at: datetime | None = None
+        self.reroute(routing)
 
-    def take(self, incident: Incident, written_at: datetime) -> None:
+    def reroute(self, routing: Routing) -> None:
+        """Go on with another routing: what was told stays told."""
+        self._routing = routing
+        for receiver in routing.receivers:
+            log = self._log.setdefault(receiver.name, {})
+            line = self._lines.setdefault(receiver.name, Line(receiver, {one.sent_at for one in log.values()}))
+            line.limits = receiver
+        for incident in self._incidents.values():
+            self._place(incident)
+        self._fresh = True
+
+    def take(self, incident: Incident, written_at: datetime, passed: Passed = _UNKNOWN) -> None:
         """Take the newest version of an incident, with the time at which it was written to Kafka."""
         known = self._incidents.get(incident.id)
         if known is not None and incident.version < known.version:
             return
         self._incidents[incident.id] = incident
+        self._passed[incident.id] = passed
+        if is_own(incident):
+            self._own.pop(incident.scope, None)
+            if incident.state == "firing":
+                self._own[incident.scope] = incident
         self._place(incident)
         self._fresh = True
         if written_at - incident.changed_at > self._max_age:
@@ -73,16 +111,12 @@ class Desk:
     def _place(self, incident: Incident) -> None:
         """Keep in which groups an incident stands; what is over and was told to all who knew of it stands in none."""
         self._places.pop(incident.id, None)
-        awaited = [log[incident.id].state != "resolved" for log in self._log.values() if incident.id in log]
+        knows = {name for name, log in self._log.items() if incident.id in log}
+        awaited = [self._log[name][incident.id].state != "resolved" for name in knows]
         if incident.state == "resolved" and not any(awaited):
+            self._instead.pop(incident.id, None)
             return
-        labels = labels_of(incident)
-        self._places[incident.id] = [
-            (way, way.group_of(labels), receiver)
-            for way in ways_of(self._routing, incident)
-            for receiver in dict.fromkeys((way.receiver, way.escalate_to))
-            if receiver is not None
-        ]
+        self._places[incident.id] = places_of(self._routing, incident, knows, self._instead.get(incident.id, {}))
 
     def messages(self, run: str, now: datetime) -> list[Message]:
         """Return what is to be sent now, at most one message a receiver; each is under way until it is reported.
@@ -95,71 +129,139 @@ class Desk:
             The live run: incidents of others are never told.
         """
         waits = self._again_at is None or now < self._again_at
-        if not self._fresh and run == self._asked_of and waits:
+        if not self._fresh and run == self._run and waits:
             return []
-        self._fresh, self._asked_of = False, run
-        incidents = [self._incidents[name] for name in self._places if self._incidents[name].run == run]
-        groups: dict[_Place, list[Incident]] = {}
+        self._fresh, self._run = False, run
+        times: list[datetime] = []
+        due = self._due(now, times)
+        self._give_up_late(due, now, times)
+        found = []
+        for receiver in self._routing.receivers:
+            line = self._lines[receiver.name]
+            if line.busy:
+                continue
+            parts = due.get(receiver.name) or self._test(receiver, now, times)
+            if not parts:
+                continue
+            waiting = line.waits(now)
+            if waiting is None:
+                line.begins(now)
+                found.append(_message(receiver, parts, line.left(now), now))
+            else:
+                times.append(waiting[0])
+                if not line.failures and line.limits.rate is not None:
+                    self._hold(receiver, {one.incident.id: waiting[1] for _, told in parts for one in told}, now)
+        self._again_at = min(times, default=None)
+        return found
+
+    def _due(self, now: datetime, times: list[datetime]) -> dict[str, list[tuple[str, list[Told]]]]:
+        """Return what is due, by receiver: groups, and what of each; nothing for whom a message is under way."""
+        incidents = [self._incidents[name] for name in self._places if self._incidents[name].run == self._run]
+        groups: dict[Place, list[Incident]] = {}
         for incident in incidents:
             if incident.id not in self._history:
                 for place in self._places[incident.id]:
                     groups.setdefault(place, []).append(incident)
-        found: list[Message] = []
-        times: list[datetime] = []
-        for (way, group, receiver), members in groups.items():
-            line = self._lines[receiver]
-            if line.busy:
+        due: dict[str, list[tuple[str, list[Told]]]] = {}
+        for (way, group, name), members in groups.items():
+            if self._lines[name].busy:
                 continue
-            if line.not_before is not None and now < line.not_before:
-                times.append(line.not_before)
-                continue
-            log = self._log[receiver]
-            decision = decide(self._routing, way, self._routing.receiver(receiver), members, incidents, log, now)
+            receiver, log = self._routing.receiver(name), self._log[name]
+            decision = decide(self._routing, way, receiver, members, incidents, log, now)
+            self._note_held(receiver, members, decision, now)
             if decision.again_at is not None:
                 times.append(decision.again_at)
             told = [
-                replace(one, handle=log[one.incident.id].handle if one.incident.id in log else None)
+                self._worded(name, one)
                 for one in decision.told
-                if _name(receiver, one.incident) not in self._refused
+                if self._given_up.get((name, one.incident.id)) != one.incident.version
             ]
             if told:
-                line.busy = True
-                found.append(Message.of(receiver, group, told, now))
-        self._again_at = min(times, default=None)
-        return found
+                due.setdefault(name, []).append((group, told))
+        return due
+
+    def _worded(self, receiver: str, told: Told) -> Told:
+        """Return it with what the channel called the last message, and of whom the receiver stands in for."""
+        last = self._log[receiver].get(told.incident.id)
+        first = self._instead.get(told.incident.id, {}).get(receiver)
+        reason = told.reason if first is None or last is not None else f"{first} could not be told: {told.reason}"
+        return replace(told, reason=reason, handle=None if last is None else last.handle)
+
+    def _give_up_late(
+        self, due: Mapping[str, list[tuple[str, list[Told]]]], now: datetime, times: list[datetime]
+    ) -> None:
+        """Give up what was due for longer than the deadline at a receiver that fails."""
+        known = {key: since for key, since in self._due_since.items() if self._lines[key[0]].busy}
+        for name, parts in due.items():
+            line = self._lines[name]
+            for _, told in parts:
+                for one in list(told):
+                    key = name, one.incident.id
+                    since = known[key] = self._due_since.get(key, now)
+                    if line.failures and now >= since + line.limits.deadline:
+                        told.remove(one)
+                        del known[key]
+                        self._give_up(name, one, "expired", line.error, now)
+                    elif line.failures:
+                        times.append(since + line.limits.deadline)
+            parts[:] = [(group, told) for group, told in parts if told]
+        self._due_since = known
+
+    def _test(self, receiver: Receiver, now: datetime, times: list[datetime]) -> list[tuple[str, list[Told]]]:
+        """Return the test of a receiver, when it is due."""
+        if receiver.canary is None or not self._run:
+            return []
+        logged = self._log[receiver.name].get(CANARY)
+        times_before = [*self._tested_at.get(receiver.name, ()), *([] if logged is None else [logged.sent_at])]
+        last = max(times_before, default=None)
+        test, at = canary(self._run, receiver.name, last, receiver, now)
+        if now < at or (receiver.quiet is not None and receiver.quiet.holds(now)):
+            times.append(max(at, now + timedelta(minutes=1)))
+            return []
+        self._incidents[CANARY], self._passed[CANARY] = test, _UNKNOWN
+        since = self._due_since.setdefault((receiver.name, CANARY), now)
+        line = self._lines[receiver.name]
+        if line.failures and now >= since + receiver.deadline:
+            self._give_up(receiver.name, Told(test, "a test"), "expired", line.error, now)
+            return []
+        return [(CANARY, [Told(test, "a test")])]
+
+    def _note_held(self, receiver: Receiver, members: Iterable[Incident], decision: Decision, now: datetime) -> None:
+        for incident in members:
+            if incident.id not in decision.hushed:
+                self._held.pop((receiver.name, incident.id), None)
+        self._hold(receiver, decision.hushed, now)
+
+    def _hold(self, receiver: Receiver, why: Mapping[str, str], now: datetime) -> None:
+        """Write down why something waits, once for each reason."""
+        for name, reason in why.items():
+            if self._held.get((receiver.name, name)) != reason:
+                self._held[receiver.name, name] = reason
+                incident = self._incidents[name]
+                self._write(receiver.name, Told(incident, reason), "held", now)
 
     def accepted(
         self, message: Message, channel: str, pause: timedelta, now: datetime, outcome: Outcome = ACCEPTED
     ) -> list[Notification]:
         """Note that a message was accepted; return what is to be logged before the receiver is told anything else."""
         log, line = self._log[message.receiver], self._lines[message.receiver]
+        attempts = line.failures + 1
         notifications = []
         for told in message.told:
             incident = told.incident
-            last = log.get(incident.id)
-            same = last is not None and (last.state, last.severity) == (incident.state, incident.severity)
-            notifications.append(
-                Notification(
-                    receiver=message.receiver,
-                    group=message.group,
-                    incident=incident.id,
-                    run=incident.run,
-                    version=incident.version,
-                    state=incident.state,
-                    severity=incident.severity,
-                    reason=told.reason,
-                    channel=channel,
-                    sent_at=now,
-                    observed_at=incident.changed_at,
-                    attempts=line.failures + 1,
-                    repeats=last.repeats + 1 if last is not None and same else 0,
-                    handle=outcome.handle_of(incident.id) or told.handle,
-                )
+            passed = self._passed.get(incident.id, _UNKNOWN)
+            one = notification(
+                message, told, log.get(incident.id), passed, outcome, channel=channel, attempts=attempts, now=now
             )
+            notifications.append(one)
+            self._write(message.receiver, told, "accepted", now, message=message, attempt=attempts)
+            self._due_since.pop((message.receiver, incident.id), None)
+        line.accepted(now, pause)
         log.update({one.incident: one for one in notifications})
         for told in message.told:
-            self._place(self._incidents[told.incident.id])
-        self._lines[message.receiver] = _Line(busy=True, not_before=now + pause)
+            if told.incident.id != CANARY:
+                self._place(self._incidents[told.incident.id])
+        self._well(f"receiver {message.receiver}", "it can be reached again", now)
         return notifications
 
     def logged(self, message: Message) -> None:
@@ -172,24 +274,121 @@ class Desk:
 
         What is given up is told again when the incident changes. `jitter`, around 1, spreads the tries.
         """
-        line = self._lines[message.receiver]
-        line.busy, line.error = False, outcome.error
-        line.failures += 1
-        pause = min(_FIRST_PAUSE * 2 ** min(line.failures - 1, 20), _LONGEST_PAUSE)
-        line.not_before = now + max(pause * jitter, outcome.retry_after or timedelta(0))
+        name = message.receiver
+        line = self._lines[name]
+        line.failed(now, outcome, jitter)
         self._fresh = True
-        if not outcome.retry:
-            self._refused |= {_name(message.receiver, told.incident) for told in message.told}
+        for told in message.told:
+            if outcome.retry:
+                self._write(name, told, "retrying", now, message=message, error=outcome.error, attempt=line.failures)
+            else:
+                self._give_up(name, told, "refused", outcome.error, now, message)
+        if line.failures >= line.limits.breaker:
+            self._ill(f"receiver {name}", f"{line.failures} tries in a row failed: {outcome.error}", now)
 
-    @property
-    def troubles(self) -> Mapping[str, str]:
-        """Receivers that cannot be reached, and why, for the health page."""
+    def _give_up(
+        self,
+        name: str,
+        told: Told,
+        outcome: DeliveryOutcome,
+        error: str,
+        now: datetime,
+        message: Message | None = None,
+    ) -> None:
+        """Give up telling a receiver of a version of an incident: its fallback is told, or it is lost."""
+        incident = told.incident
+        line = self._lines[name]
+        self._due_since.pop((name, incident.id), None)
+        self._write(name, told, outcome, now, message=message, error=error, attempt=line.failures)
+        instead = line.limits.fallback
+        if incident.id == CANARY:
+            self._tested_at[name] = [now]
+        elif instead is None or is_own(incident):
+            self._given_up[name, incident.id] = incident.version
+            self._written.lost.append(Lost(name, incident, error))
+        else:
+            self._given_up[name, incident.id] = incident.version
+            self._instead.setdefault(incident.id, {})[instead] = name
+            self._write(name, told, "fell_back", now, message=message, fallback=instead, attempt=line.failures)
+            self._place(incident)
+        self._ill(f"receiver {name}", f"it was not told of something: {error}", now)
+        self._fresh = True
+
+    def pipeline(self, silent: str | None, now: datetime) -> None:
+        """Note whether what comes before delivery is silent, and how; None: it is not."""
+        if silent is None:
+            self._well("pipeline", "it gives signs of life again", now)
+        else:
+            self._ill("pipeline", silent, now)
+
+    def _ill(self, subject: str, says: str, now: datetime) -> None:
+        """Begin an incident about delivery's own trouble, unless there is one."""
+        if self._run and subject not in self._own:
+            self._keep_own(trouble(self._run, subject, says, "critical", now), now)
+
+    def _well(self, subject: str, says: str, now: datetime) -> None:
+        known = self._own.get(subject)
+        if known is not None:
+            self._keep_own(over(known, says, now), now)
+
+    def _keep_own(self, incident: Incident, now: datetime) -> None:
+        self._written.incidents.append(incident)
+        self.take(incident, now)
+
+    def _write(
+        self,
+        receiver: str,
+        told: Told,
+        outcome: DeliveryOutcome,
+        now: datetime,
+        *,
+        message: Message | None = None,
+        error: str | None = None,
+        fallback: str | None = None,
+        attempt: int = 0,
+    ) -> None:
+        self._written.states.append(
+            state(
+                receiver,
+                told.incident,
+                outcome,
+                told.reason,
+                self._passed.get(told.incident.id, _UNKNOWN),
+                now,
+                channel=self._routing.channel_of(receiver),
+                message="" if message is None else message.id,
+                group="" if message is None else message.group,
+                error=error,
+                fallback=fallback,
+                attempt=attempt,
+            )
+        )
+
+    def written(self) -> Written:
+        """Return what is to be written down since the last question."""
+        found, self._written = self._written, Written()
+        return found
+
+    def troubles(self, now: datetime) -> dict[str, str]:
+        """Return the receivers that cannot be reached, and why, for the health page."""
         return {
-            name: f"{line.failures} failed in a row: {line.error}"
+            name: f"{line.failures} failed in a row: {line.error}; breaker {line.breaker(now)}"
             for name, line in self._lines.items()
             if line.failures
         }
 
+    def breakers(self, now: datetime) -> dict[str, Breaker]:
+        """Return how the breaker of each receiver that fails stands."""
+        return {name: line.breaker(now) for name, line in self._lines.items() if line.failures}
 
-def _name(receiver: str, incident: Incident) -> tuple[str, str, int]:
-    return receiver, incident.id, incident.version
+
+def _message(receiver: Receiver, parts: list[tuple[str, list[Told]]], left: int | None, now: datetime) -> Message:
+    """Return the message of the first group; of all together after quiet hours, or when the rate is short."""
+    quiet = receiver.quiet
+    kept = quiet is not None and any(quiet.holds(one.incident.changed_at) for _, told in parts for one in told)
+    short = left is not None and left < len(parts) - 1
+    if len(parts) > 1 and (kept or short):
+        told = {one.incident.id: one for _, told in parts for one in told}
+        return Message.of(receiver.name, "together", list(told.values()), now)
+    group, told_now = parts[0]
+    return Message.of(receiver.name, group, told_now, now)

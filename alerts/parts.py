@@ -15,7 +15,14 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def _duration(value: object) -> object:
+def length(value: object) -> object:
+    """Return the length of time that a text says, and what is no text as it is; ValueError when it says none.
+
+    Examples
+    --------
+    >>> length("1h30m")
+    datetime.timedelta(seconds=5400)
+    """
     if not isinstance(value, str):
         return value
     parts = re.findall(r"(\d+)([smhdw])", value)
@@ -25,4 +32,4 @@ def _duration(value: object) -> object:
 
 
 #: A length of time, written as 30s, 5m, 4h or 1d.
-Length = Annotated[timedelta, BeforeValidator(_duration), Field(ge=timedelta(0))]
+Length = Annotated[timedelta, BeforeValidator(length), Field(ge=timedelta(0))]

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, Field, SecretStr, TypeAdapter
 from pydantic import model_validator as model_check
 
+from alerts.limits import Limits
 from alerts.parts import Part
 from schemas.events import AlertSeverity
 
@@ -78,7 +79,7 @@ PhoneNumber = Annotated[str, Field(pattern=r"^\+[1-9]\d{6,14}$")]
 TopicArn = Annotated[str, Field(pattern=r"^arn:[\w-]+:sns:[\w-]+:\d{12}:[\w-]+$")]
 
 
-class Receiver(Part):
+class Receiver(Limits):
     """What is the same of every receiver, however it is reached."""
 
     name: str = Field(pattern=r"^[a-zA-Z0-9][\w.-]{0,62}$", description="letters, digits, and - _ .")

@@ -15,6 +15,7 @@ import yaml
 from pydantic import Field, ValidationError
 from pydantic import model_validator as model_check
 
+from alerts.limits import Pipeline
 from alerts.parts import Length, Part
 from alerts.receivers import AnyReceiver, Receiver
 from alerts.rules import Selector
@@ -123,6 +124,7 @@ class Routing(Part):
     silences: tuple[Silence, ...] = ()
     inhibit: tuple[Inhibition, ...] = ()
     owners: tuple[Owner, ...] = ()
+    pipeline: Pipeline | None = None
 
     @model_check(mode="after")
     def _names_are_known(self) -> Self:
@@ -138,6 +140,26 @@ class Routing(Part):
         if unknown:
             raise ValueError(f"routes name {', '.join(unknown)}, and there is no such receiver; there are {names}")
         return self
+
+    @model_check(mode="after")
+    def _stand_ins_are_known(self) -> Self:
+        named = {one.name: one for one in self.receivers}
+        for one in self.receivers:
+            for field, other in (("fallback", one.fallback), ("watch", one.watch)):
+                if other is not None and (other not in named or other == one.name):
+                    raise ValueError(f"receiver {one.name}: its {field} {other} must be another receiver of this file")
+            chain = [one.name]
+            while (following := named[chain[-1]].fallback) is not None and following in named:
+                if following in chain:
+                    raise ValueError(f"receiver {one.name}: its fallbacks lead in a circle: {' → '.join(chain)}")
+                chain.append(following)
+        if self.pipeline is not None and self.pipeline.tell not in named:
+            raise ValueError(f"pipeline.tell names {self.pipeline.tell}, and there is no such receiver")
+        return self
+
+    def channel_of(self, name: str) -> str:
+        """Return the kind of a receiver's channel; empty when there is no such receiver any more."""
+        return next((one.channel for one in self.receivers if one.name == name), "")
 
     def receiver(self, name: str) -> Receiver:
         """Return a receiver by its name; KeyError when there is none."""

@@ -6,7 +6,7 @@ says for the group whether a message goes out, about which incidents, and why or
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from alerts.receivers import Receiver
@@ -66,11 +66,14 @@ class Decision:
         Why each other incident does not, by its id.
     again_at
         When to ask again, though nothing new should come; None: only something new can change the answer.
+    hushed
+        Of those that are held: what would go out but for a silence, another incident or quiet hours, and which.
     """
 
     told: tuple[Told, ...]
     held: Mapping[str, str]
     again_at: datetime | None
+    hushed: Mapping[str, str] = field(default_factory=dict)
 
 
 def ways_of(routing: Routing, incident: Incident) -> list[Way]:
@@ -157,6 +160,7 @@ def decide(
     escalation = receiver.name != way.receiver
     due: list[Told] = []
     held: dict[str, str] = {}
+    hushed: dict[str, str] = {}
     times: list[datetime] = []
     for incident in group:
         reason, at = (_escalates if escalation else _due)(way, receiver, incident, log.get(incident.id), now)
@@ -166,17 +170,17 @@ def decide(
                 times.append(at)
                 held[incident.id] = f"not before {at:%Y-%m-%d %H:%M:%S} UTC"
             continue
-        hushed = _hushed(routing, receiver, incident, others, log.get(incident.id), now)
-        if hushed is None:
+        why = _hushed(routing, receiver, incident, others, log.get(incident.id), now)
+        if why is None:
             due.append(Told(incident, reason))
         else:
-            held[incident.id] = hushed
+            held[incident.id] = hushed[incident.id] = why
             times.append(now + timedelta(minutes=1))
     waits = None if escalation else _waits_until(way, group, due, log, now)
     if due and waits is not None and now < waits:
         held |= {told.incident.id: f"its group waits until {waits:%Y-%m-%d %H:%M:%S} UTC" for told in due}
-        return Decision((), held, min([*times, waits]))
-    return Decision(tuple(due), held, min(times, default=None))
+        return Decision((), held, min([*times, waits]), hushed)
+    return Decision(tuple(due), held, min(times, default=None), hushed)
 
 
 def _due(
@@ -204,7 +208,8 @@ def _escalates(
     way: Way, receiver: Receiver, incident: Incident, last: Notification | None, now: datetime
 ) -> tuple[str | None, datetime | None]:
     if way.escalate_after is None:
-        return None, None
+        # It knows of the incident, though no way leads there any more: it hears of the end.
+        return _due(way, receiver, incident, last, now) if incident.state == "resolved" else (None, None)
     if incident.state == "resolved" or last is not None:
         # Whoever was told of it is told of its end, and of its getting worse; nobody else.
         return (None, None) if last is None else _due(way, receiver, incident, last, now)

@@ -5,7 +5,8 @@ drivers alone. The header holds the steps in their order, each with its time in 
 `totals=1732198000123;anomalies=1732198000210`. A step that comes twice has the newer time.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 HEADER = "passed"
 
@@ -16,7 +17,7 @@ Headers = list[tuple[str, str | bytes | None]]
 Passage = Mapping[str, int]
 
 
-def passage_of(headers: Iterable[tuple[str, bytes | str | None]] | Mapping[str, bytes] | None) -> dict[str, int]:
+def passage_of(headers: Sequence[tuple[str, Any]] | Mapping[str, Any] | None) -> dict[str, int]:
     """Return what a message's headers tell; what is not written so is left out.
 
     Examples
@@ -24,7 +25,7 @@ def passage_of(headers: Iterable[tuple[str, bytes | str | None]] | Mapping[str, 
     >>> passage_of([("passed", b"totals=17;rules=x"), ("other", b"")])
     {'totals': 17}
     """
-    pairs = headers.items() if isinstance(headers, Mapping) else headers or ()
+    pairs: Iterable[tuple[str, Any]] = headers.items() if isinstance(headers, Mapping) else headers or ()
     for name, value in pairs:
         if name == HEADER and value is not None:
             text = value.decode("ascii", "replace") if isinstance(value, bytes) else value

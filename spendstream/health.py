@@ -131,11 +131,15 @@ def health_app(progress: Watched, settings: Health, registry: CollectorRegistry)
 
 @contextmanager
 def health_page(
-    progress: Watched, settings: Health, port: int, routes: Sequence[web.AbstractRouteDef] = ()
+    progress: Watched,
+    settings: Health,
+    port: int,
+    routes: Sequence[web.AbstractRouteDef] = (),
+    registry: CollectorRegistry | None = None,
 ) -> Iterator[None]:
     """Serve the pages of a service that has no event loop, from a thread, and end the process when it stalls.
 
-    `routes` are pages of the service's own; they check the token themselves.
+    `routes` are pages of the service's own; they check the token themselves. `registry` has its metrics.
 
     Raises
     ------
@@ -144,7 +148,7 @@ def health_page(
     """
     check_exposure(settings.host, settings.token, "health")
     loop = asyncio.new_event_loop()
-    app = health_app(progress, settings, CollectorRegistry())
+    app = health_app(progress, settings, registry or CollectorRegistry())
     app.add_routes(routes)
     runner = web.AppRunner(app, access_log=None)
     try:

@@ -177,7 +177,7 @@ def test_other_runs_and_history_are_never_told_and_a_refusal_is_a_dead_letter(em
         double.wait_for(lambda got: len(got) == 2)
     assert [name for name, _, _ in told(double)] == ["refused", "good"]
     [letter] = [one for one in read(settings, DEAD_LETTERS) if isinstance(one, DeadLetter)]
-    assert (letter.stage, letter.reason) == ("deliver", "receiver hook refused it: status 400")
+    assert (letter.stage, letter.reason) == ("deliver", "receiver hook was not told: status 400")
 
 
 def test_a_receiver_that_is_down_is_told_when_it_is_back_and_a_restart_tells_nothing(embedded_kafka, tmp_path):

@@ -95,7 +95,7 @@ def test_pauses_double_up_to_five_minutes():
         waited.append(length)
         now += length * SECOND
     assert waited == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]
-    assert at_work.troubles == {"all": "12 failed in a row: status 503"}
+    assert at_work.troubles(now - SECOND) == {"all": "12 failed in a row: status 503; breaker open"}
 
 
 def test_a_receiver_that_asks_for_a_longer_pause_gets_it():

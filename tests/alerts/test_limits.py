@@ -1,0 +1,233 @@
+"""Limits of receivers: rates, deadlines and who stands in, the breaker, tests, and what is silent."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from alerts.channels.channel import Outcome
+from alerts.desk import Desk
+from alerts.limits import Limits, Pipeline, Rate
+from alerts.lines import Line
+from alerts.pulse import silent
+from alerts.routes import Routing
+from schemas.events import Incident
+from tests.alerts.facts import T
+from tests.schemas.examples import EXAMPLES
+
+SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
+_EXAMPLE: Any = next(event for event in EXAMPLES if isinstance(event, Incident))
+BUSY = Outcome(accepted=False, retry=True, error="status 503")
+REFUSED = Outcome(accepted=False, error="status 400")
+
+
+def routing(first: dict[str, Any] | None = None, *, second: dict[str, Any] | None = None, **more: Any) -> Routing:
+    """Return a routing in which everything goes to `first`, at once."""
+    hook = {"channel": "webhook", "url": "http://127.0.0.1/"}
+    receivers = [{"name": "first", **hook, **(first or {})}, {"name": "second", **hook, **(second or {})}]
+    route = {"receiver": "first", "group_by": ["scope"], "group_wait": "0s", "group_interval": "0s"}
+    return Routing.model_validate({"receivers": receivers, "route": {**route, "repeat_interval": "30d"}, **more})
+
+
+def incident(name: str = "i1", **changes: Any) -> Any:
+    scope = f"USD/provider=AWS/account={name}"
+    fields = {"id": name, "scope": scope, "state": "firing", "opened_at": T, "changed_at": T, **changes}
+    return replace(_EXAMPLE, **fields)
+
+
+def desk(made: Routing, *incidents: Incident, log: Any = ()) -> Desk:
+    at_work = Desk(made, log, 24 * HOUR)
+    for one in incidents:
+        at_work.take(one, T)
+    return at_work
+
+
+def tell(at_work: Desk, now: Any) -> list[tuple[str, list[str]]]:
+    """Let every message be accepted; return who was told of what."""
+    told = []
+    for message in at_work.messages("live", now):
+        at_work.accepted(message, "webhook", timedelta(0), now)
+        at_work.logged(message)
+        told.append((message.receiver, [one.incident.id for one in message.told]))
+    return told
+
+
+def fail(at_work: Desk, now: Any, outcome: Outcome = BUSY) -> int:
+    """Let every message fail; return how many there were."""
+    messages = at_work.messages("live", now)
+    for message in messages:
+        at_work.failed(message, outcome, now)
+    return len(messages)
+
+
+def outcomes(at_work: Desk) -> list[tuple[str, str, str]]:
+    return [(one.receiver, one.incident, one.outcome) for one in at_work.written().states]
+
+
+def test_a_rate_is_kept_in_every_stretch_of_its_length_and_what_waits_goes_together():
+    at_work = desk(routing({"rate": "2/m"}), *(incident(f"i{n}") for n in range(5)))
+    assert tell(at_work, T) == [("first", ["i0", "i1", "i2", "i3", "i4"])]
+    at_work.take(incident("more"), T)
+    assert tell(at_work, T + SECOND) == [("first", ["more"])]
+    at_work.take(incident("last"), T)
+    assert tell(at_work, T + 59 * SECOND) == []
+    assert outcomes(at_work)[-1] == ("first", "last", "held")
+    assert tell(at_work, T + MINUTE) == [("first", ["last"])]
+
+
+def test_a_rate_outlives_a_restart():
+    made = routing({"rate": "1/h"})
+    at_work = desk(made, incident("a"))
+    [message] = at_work.messages("live", T)
+    log = at_work.accepted(message, "webhook", timedelta(0), T)
+    again = desk(made, incident("a"), incident("b"), log=log)
+    assert tell(again, T + 59 * MINUTE) == []
+    assert tell(again, T + HOUR) == [("first", ["b"])]
+
+
+def test_what_waited_in_quiet_hours_is_one_message():
+    quiet = {"zone": "UTC", "start": "20:00", "end": "07:00"}
+    night = T.replace(hour=3)
+    members = [incident(f"i{n}", opened_at=night, changed_at=night, severity="warning") for n in range(3)]
+    at_work = desk(routing({"quiet": quiet}), *members)
+    assert tell(at_work, night) == []
+    assert outcomes(at_work) == [("first", f"i{n}", "held") for n in range(3)]
+    assert tell(at_work, T) == [("first", ["i0", "i1", "i2"])]
+
+
+def test_after_the_deadline_the_fallback_is_told_and_hears_of_the_end():
+    at_work = desk(routing({"deadline": "10m", "fallback": "second"}), incident())
+    assert fail(at_work, T) == 1
+    assert fail(at_work, T + 9 * MINUTE) == 1
+    assert at_work.messages("live", T + 10 * MINUTE) == []
+    [message] = at_work.messages("live", T + 10 * MINUTE)
+    assert (message.receiver, message.told[0].reason) == ("second", "first could not be told: new")
+    at_work.accepted(message, "webhook", timedelta(0), T)
+    at_work.logged(message)
+    assert [outcome for _, _, outcome in outcomes(at_work)] == [
+        "retrying",
+        "retrying",
+        "expired",
+        "fell_back",
+        "accepted",
+    ]
+    at_work.take(incident(version=4, state="resolved"), T)
+    assert ("second", ["i1"]) in tell(at_work, T + HOUR) + tell(at_work, T + HOUR)
+
+
+def test_what_fell_back_stays_told_after_a_restart():
+    made = routing({"deadline": "0s", "fallback": "second"})
+    at_work = desk(made, incident())
+    fail(at_work, T)
+    assert at_work.messages("live", T + SECOND) == []
+    messages = at_work.messages("live", T + SECOND)
+    log = [one for m in messages for one in at_work.accepted(m, "webhook", timedelta(0), T)]
+    assert [one.receiver for one in log] == ["second"]
+    over = desk(made, incident(version=4, state="resolved"), log=log)
+    assert tell(over, T + MINUTE) == [("second", ["i1"])]
+
+
+def test_what_is_refused_goes_to_the_fallback_at_once_and_without_one_is_lost():
+    at_work = desk(routing({"fallback": "second"}), incident())
+    fail(at_work, T, REFUSED)
+    assert [(one.receiver, one.incident.id, one.error) for one in at_work.written().lost] == []
+    fail(at_work, T + SECOND, REFUSED)
+    assert [(one.receiver, one.incident.id, one.error) for one in at_work.written().lost][:1] == [
+        ("second", "i1", "status 400")
+    ]
+
+
+def test_the_breaker_opens_after_failures_in_a_row_and_lets_probes_through():
+    line = Line(Limits(breaker=2))
+    line.failed(T, BUSY, 1.0)
+    assert line.breaker(T) == "closed"
+    line.failed(T, BUSY, 1.0)
+    assert (line.breaker(T), line.breaker(T + 2 * SECOND)) == ("open", "half-open")
+    line.accepted(T + 2 * SECOND, timedelta(0))
+    assert line.breaker(T + 2 * SECOND) == "closed"
+
+
+def test_a_receiver_that_cannot_be_reached_is_told_of_to_another_one_until_it_can():
+    at_work = desk(routing({"breaker": 2, "watch": "second"}), incident())
+    fail(at_work, T)
+    assert fail(at_work, T + MINUTE) == 1
+    [notice] = at_work.written().incidents
+    assert (notice.scope, notice.says) == ("receiver first", "2 tries in a row failed: status 503")
+    assert tell(at_work, T + MINUTE) == [("second", [notice.id])]
+    assert tell(at_work, T + HOUR / 2) == [("first", ["i1"])]
+    assert tell(at_work, T + HOUR / 2) == [("second", [notice.id])]
+    assert [one.state for one in at_work.written().incidents] == ["resolved"]
+
+
+def test_a_test_goes_out_at_its_time_and_keeps_its_id_until_it_was_taken():
+    at_work = desk(routing({"canary": "daily"}))
+    [first] = at_work.messages("live", T)
+    at_work.failed(first, BUSY, T)
+    [again] = at_work.messages("live", T + MINUTE)
+    assert (again.id, again.told[0].incident.kind) == (first.id, "canary")
+    log = at_work.accepted(again, "webhook", timedelta(0), T + MINUTE)
+    restarted = desk(routing({"canary": "daily"}), log=log)
+    assert tell(restarted, T + 24 * HOUR) == []
+    assert tell(restarted, T + 24 * HOUR + MINUTE) == [("first", ["canary"])]
+
+
+def test_a_test_that_is_refused_is_told_of_to_another_receiver_and_tried_again_at_its_next_time():
+    at_work = desk(routing({"canary": "daily", "watch": "second"}))
+    assert fail(at_work, T, REFUSED) == 1
+    [(receiver, [notice])] = tell(at_work, T + MINUTE)
+    assert (receiver, notice[:14]) == ("second", "receiver-first")
+    assert tell(at_work, T + 23 * HOUR) == []
+    assert tell(at_work, T + 24 * HOUR) == [("first", ["canary"])]
+
+
+def test_a_silent_pipeline_is_told_of_until_it_speaks_again():
+    at_work = desk(routing(pipeline={"tell": "second"}))
+    at_work.messages("live", T)
+    at_work.pipeline("no total was announced", T)
+    at_work.pipeline("no total was announced", T + MINUTE)
+    [(receiver, [notice])] = tell(at_work, T + MINUTE)
+    at_work.pipeline(None, T + HOUR)
+    assert tell(at_work, T + HOUR) == [(receiver, [notice])]
+    assert receiver == "second"
+
+
+def test_silence_is_what_lasts_longer_than_is_allowed():
+    rule = Pipeline(tell="x", silent=timedelta(minutes=15), no_totals=timedelta(days=1))
+    assert silent(rule, T, T, T + 15 * MINUTE) is None
+    assert "`spendstream alert` has given no sign of life since 2026-03-10 08:00:00 UTC" in str(
+        silent(rule, T, T, T + 16 * MINUTE)
+    )
+    assert "no total was announced" in str(silent(rule, T + 25 * HOUR, T, T + 25 * HOUR))
+
+
+def test_another_routing_tells_what_was_not_told_and_nothing_twice():
+    at_work = desk(routing(), incident("a"))
+    assert tell(at_work, T) == [("first", ["a"])]
+    other = routing(silences=[{"match": ["account=b"], "ends": "2026-03-11T00:00Z", "comment": "known"}])
+    at_work.reroute(other.model_copy(update={"route": other.route.model_copy(update={"receiver": "second"})}))
+    at_work.take(incident("b"), T)
+    assert tell(at_work, T + MINUTE) == [("second", ["a"])]
+    at_work.take(incident("a", version=4, state="resolved"), T)
+    assert sorted(tell(at_work, T + MINUTE)) == [("first", ["a"]), ("second", ["a"])]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "says"),
+    [
+        ({"fallback": "second"}, {"fallback": "first"}, "circle"),
+        ({"fallback": "nobody"}, {}, "its fallback nobody must be another receiver"),
+        ({"watch": "first"}, {}, "its watch first must be another receiver"),
+        ({"rate": "often"}, {}, "'often' is no rate"),
+        ({"canary": "never"}, {}, "no length of time"),
+    ],
+)
+def test_limits_that_cannot_be_say_why(first, second, says):
+    with pytest.raises(ValidationError, match=says):
+        routing(first, second=second)
+
+
+def test_a_rate_is_read_as_it_is_written():
+    assert Rate.model_validate("5/10m") == Rate(messages=5, within=timedelta(minutes=10))
+    assert Limits.model_validate({"rate": "30/h"}).rate == Rate(messages=30, within=HOUR)
