@@ -98,19 +98,19 @@ def view(told: Told) -> View:
 
 
 def headline(message: Message) -> str:
-    """Return in one line what a message is about: its only incident, or how many there are and the first."""
+    """Return in one line what a message is about: its first incident, and how many more there are."""
     first = view(message.told[0]).title
-    return first if len(message.told) == 1 else f"{len(message.told)} incidents: {first} …"
+    return first if len(message.told) == 1 else f"{first}, and {len(message.told) - 1} more"
 
 
-def in_text(message: Message) -> str:
-    """Return a message as text of some lines an incident."""
+def in_text(message: Message, children: int = 10) -> str:
+    """Return a message as text of some lines an incident, with so many of its children at most."""
     blocks = []
     for told in message.told:
         words = view(told)
         lines = [words.title, words.says, *(f"{name}: {value}" for name, value in words.facts)]
-        if words.children:
-            lines.append(f"Most of it: {', '.join(words.children)}")
+        if words.children[:children]:
+            lines.append(f"Most of it: {', '.join(words.children[:children])}")
         if words.runbook is not None:
             lines.append(f"Runbook: {words.runbook}")
         if words.link is not None:

@@ -1,5 +1,6 @@
 """How costs and series read in a sentence for people. Nothing here decides anything."""
 
+import re
 from datetime import date
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from unicodedata import category
@@ -85,3 +86,18 @@ def plain(text: str, longest: int) -> str:
 def printable(text: str) -> str:
     """Return text without control and direction marks, line breaks among them."""
     return "".join(sign for sign in text if category(sign) not in {"Cc", "Cf", "Co", "Cs"})
+
+
+def squeezed(title: str, longest: int) -> str:
+    """Return a title that fits: it is cut in what it is about, so that how much stays.
+
+    Examples
+    --------
+    >>> squeezed("Warning: AmazonElasticComputeCloud of account 1234 rose by 5.00 USD a day", 60)
+    'Warning: AmazonElasticComputeCloud.. rose by 5.00 USD a day'
+    """
+    if len(title) <= longest:
+        return title
+    how_much = re.search(r" (rose|fell) by [^:]{1,60}$", title)
+    tail = how_much.group() if how_much is not None and len(how_much.group()) <= longest // 2 else ""
+    return f"{title[: longest - len(tail) - 2].rstrip()}..{tail}"

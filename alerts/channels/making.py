@@ -8,7 +8,7 @@ from typing import Any
 
 import aiohttp
 
-from alerts.channels import pagerduty, slack, slack_bot, sms, sns, teams, webhook
+from alerts.channels import pagerduty, ses, slack, slack_bot, sms, smtp, sns, teams, webhook
 from alerts.channels.channel import Channel, Outcome, Tools
 from alerts.channels.secrets import secrets_of
 from alerts.message import Message
@@ -30,6 +30,8 @@ CHANNELS: Mapping[str, Making] = {
     "pagerduty": pagerduty.make,
     "sns": sns.make,
     "sms": sms.make,
+    "smtp": smtp.make,
+    "ses": ses.make,
 }
 
 

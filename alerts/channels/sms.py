@@ -17,7 +17,7 @@ from alerts.message import Message, view
 from alerts.note import Note
 from alerts.receivers import SmsReceiver
 from alerts.rules import SEVERITIES
-from alerts.wording import plain
+from alerts.wording import plain, squeezed
 
 _LONGEST = 160
 _ALPHABET = frozenset(
@@ -92,18 +92,7 @@ def text_of(message: Message) -> str:
     tail = f" Since {worst.incident.since:%d %b %H:%M} UTC.{more} Incident {plain(worst.incident.id, 20)}"
     title = _gsm(view(worst).title)
     room = _LONGEST - len(_gsm(tail)) - 1
-    return f"{_shortened(title, room)}.{_gsm(tail)}"
-
-
-def _shortened(title: str, room: int) -> str:
-    """Return a title that fits; how much comes last in it, and so what it is about is cut in its middle."""
-    if len(title) <= room:
-        return title
-    end = title.rfind(" rose by ") if " rose by " in title else title.rfind(" fell by ")
-    tail = title[end:] if end > 0 else ""
-    if len(tail) > room // 2:
-        tail = ""
-    return f"{title[: room - len(tail) - 2]}..{tail}"
+    return f"{squeezed(title, room)}.{_gsm(tail)}"
 
 
 def _fitted(text: str) -> str:
