@@ -15,6 +15,7 @@ for commands in (local, services, sources, upkeep):
     app.add_typer(commands.app)
 app.add_typer(topics.app, name="topics", rich_help_panel="Data")
 app.add_typer(replays.app, name="replay", rich_help_panel="Data")
+app.add_typer(detecting.backtests)
 app.add_typer(detecting.app, name="anomalies", rich_help_panel="Alerts")
 app.add_typer(alerting.rules, name="rules", rich_help_panel="Alerts")
 app.add_typer(alerting.incidents, name="incidents", rich_help_panel="Alerts")
