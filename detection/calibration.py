@@ -47,9 +47,9 @@ DAYS_A_WEEK = 7
 _HEAVIEST = 6.0
 _SOLVING = 8
 _SHARE_PRIOR = 400.0
-_BEFORE = 1.2
-"""The mean excess before any is seen: months of a new organisation hold what has not been learnt yet."""
-_WEAKEST, _STRONGEST = 15.0, 150.0
+_BEFORE = 1.05
+"""The mean excess before any is seen."""
+_WEAKEST, _STRONGEST = 60.0, 150.0
 """Between how many exceedances of its own the organisation's figure counts in a series' tail."""
 _CUT_VARIANCE = 0.76
 """Variance of an exponential variable of mean 1 that lies below `FAR` − `START`."""
@@ -66,13 +66,18 @@ _WIDE, _WIDER = 2.0, 1.5
 """The mean excess of series with a heavy tail before any is seen, and how much wider it is than that of others."""
 _NARROWEST, _LIGHT_UP_TO = 0.8, 1.3
 _LIKELY = 0.5
+_IMAGINED = 40.0
+"""Exceedances that what is believed before any is seen counts in the organisation's figures."""
+_CAUTION = 8.0
+"""Where heavy tails are common, the odds of one are taken as larger: its first jumps come before it is known."""
 _WEIGHINGS, _SETTLED = 20, 1e-4
 
 
 @dataclass(frozen=True, slots=True)
 class Heavy:
-    """The heavy tail: how much it is believed of each series, its rate beyond `FAR` in each, and its power."""
+    """The heavy tail: how common it is, how far it is believed of each series, its rate beyond `FAR`, its power."""
 
+    common: float
     belief: Floats
     rate: Floats
     power: Floats
@@ -106,24 +111,23 @@ class TailCalibration:
     def organisation(self) -> tuple[float, float, float]:
         """Return how often −ln p is beyond `START`, the mean of its excess, and how much that counts in each series.
 
-        Medians over the series, of the light tail. The more alike their tails are, beyond what chance makes of few
+        All series count as far as their tail is light. The more alike their tails are, beyond what chance makes of few
         exceedances, the more the common figure counts.
         """
         count, beyond, excess = self.series[:3]
-        share = float(np.exp(-START))
-        informed = (count * share >= _ENOUGH) & (self.heavy().belief < _LIKELY)
+        calm = 1 - self.heavy().belief
+        seen, outside, far = (float(one @ calm) for one in (count, beyond, excess))
+        share = (outside + _IMAGINED) / (seen + _IMAGINED * float(np.exp(START)))
+        tail = float(_uncut(np.array((far + _IMAGINED * _cut(_BEFORE)) / (outside + _IMAGINED))))
+        informed = (count * share >= _ENOUGH) & (calm > _LIKELY)
         if not informed.any():
-            return share, _BEFORE, _WEAKEST
+            return share, tail, _WEAKEST
         weight = 1 / (1 + _ENOUGH / informed.sum())
-        seen = float(np.median(beyond[informed] / count[informed]))
         own = excess[informed] / np.maximum(beyond[informed], 1.0)
-        middle = float(np.median(own))
-        tail = float(_uncut(np.array(middle)))
-        spread = (_TO_DEVIATION * float(np.median(np.abs(own - middle)))) ** 2
+        spread = (_TO_DEVIATION * float(np.median(np.abs(own - np.median(own))))) ** 2
         by_chance = _CUT_VARIANCE * tail**2 * float(np.mean(1 / np.maximum(beyond[informed], 1.0)))
         counts = tail**2 / max(spread - by_chance, tail**2 / _STRONGEST)
-        prior = _WEAKEST + weight * (min(max(counts, _WEAKEST), _STRONGEST) - _WEAKEST)
-        return share + weight * (seen - share), _BEFORE + weight * (tail - _BEFORE), prior
+        return share, tail, _WEAKEST + weight * (min(max(counts, _WEAKEST), _STRONGEST) - _WEAKEST)
 
     def heavy(self) -> Heavy:
         """Return what is known of heavy tails: which series have one, by a mixture of two kinds of series.
@@ -134,7 +138,7 @@ class TailCalibration:
             return self._heavy
         count, _, _, _, far, logs = self.series
         if self.bounded:
-            self._heavy = Heavy(np.zeros(len(count)), np.full(len(count), self.incidents), np.ones(len(count)))
+            self._heavy = Heavy(0.0, np.zeros(len(count)), np.full(len(count), self.incidents), np.ones(len(count)))
             return self._heavy
         least = _OFTEN * self.incidents
         whole = self.series.sum(axis=1)
@@ -155,7 +159,7 @@ class TailCalibration:
         power = (heavy[4] + _POWER_PRIOR) / (heavy[5] + _POWER_PRIOR / _POWER)
         own_rate = (far + _POWER_PRIOR) / (count + _POWER_PRIOR / rate)
         own_power = (far + _POWER_PRIOR) / (logs + _POWER_PRIOR / power)
-        self._heavy = Heavy(belief, own_rate, own_power)
+        self._heavy = Heavy(float(common), belief, own_rate, own_power)
         return self._heavy
 
     def log_p(self, nominal: Floats) -> Floats:
@@ -174,7 +178,9 @@ class TailCalibration:
         wild = rare + np.minimum(above / (FAR - START), 1.0) * (at_far - rare)
         wild += heavy.power * np.log(np.maximum(nominal / FAR, 1.0))
         with np.errstate(divide="ignore"):
-            both = -np.logaddexp(np.log1p(-heavy.belief) - light, np.log(heavy.belief) - wild)
+            odds = 1 + _CAUTION * heavy.common
+            doubt = odds * heavy.belief / (1 + (odds - 1) * heavy.belief)
+            both = -np.logaddexp(np.log1p(-doubt) - light, np.log(doubt) - wild)
         calibrated: Floats = np.where(nominal <= START, nominal * rare / START, both)
         return calibrated
 

@@ -20,11 +20,13 @@ from detection.seasons import Calendar
 DAILY_WINDOWS = (1, 2, 7, 28)
 HOURLY_WINDOWS = (1, 2, 24, 72)
 """Periods of the windows."""
-UP = (0.58, 0.10, 0.07, 0.05)
-DOWN = (0.12, 0.03, 0.02, 0.005)
+UP = (0.66, 0.12, 0.07, 0.05)
+DOWN = (0.04, 0.01, 0.02, 0.005)
 """Each window's share of the false alerts."""
 BAND = 3.0
 """Standard deviations of the band that is told."""
+_LEARNT_DAYS = 56
+"""Days of a series from where its tails are learnt: before, they tell of seasons that are not known yet."""
 _STILL_OUTSIDE = 2.0
 _QUIET = 2
 _REOPENS = 7
@@ -203,6 +205,7 @@ class CostSeries:
         self.bases = np.vstack([self.bases[1:], self.levels.base()])
         self._take_back(begins, scores)
         ordinary = known & ((self.open == 0) | begins) & (scores.z != 0)
+        ordinary &= self.levels.count >= _LEARNT_DAYS * self.calendar.a_day
         self.tails.learn(scores.nominal[0], ordinary)
         self.lasting.learn(scores.nominal[1], ordinary)
         self._learn_windows(scores.z, scores.steady, ordinary)

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.seasons import Calendar, Floats
+from detection.seasons import ALIKE, Calendar, Floats
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -56,6 +56,12 @@ _REMEMBERED_DAYS = 60
 """How long a level that was left is remembered."""
 _NEAR = 0.35
 """How much of a change may be missing for it to be a return."""
+_LIKENED_DAYS = 56
+"""Days of a series after which working days are taken as alike, and Saturday as Sunday, unless they plainly differ."""
+_ALIKE = 0.03
+"""How much such days differ, as a share of the cost."""
+_UNLIKE = 3.0
+"""Standard deviations from where they plainly differ."""
 _SMALL = 0.3
 """Relative residuals up to here are taken as they are, larger ones as logarithms."""
 _SLIGHTEST = 0.01
@@ -248,6 +254,7 @@ class LevelBank:
         learns = known & ~taken & (held == 0)
         self._update(np.where(learns, error, 0.0), variances, crow, learns)
         self.count[known] += 1
+        self._liken(np.flatnonzero(known & (self.count == _LIKENED_DAYS * self.calendar.a_day)))
         self._now = None
         return taken
 
@@ -305,6 +312,19 @@ class LevelBank:
         kept = np.minimum(1.0, self._memory / np.maximum(self.seen, 1.0))
         self.squares *= kept
         self.seen *= kept
+
+    def _liken(self, rows: Ints) -> None:
+        """Learn that days of the week hardly differ, as if that had been seen, in series where they do not plainly."""
+        places = np.arange(self._size)[2:][ALIKE]
+        for row in map(int, rows):
+            variance = self.covariance[places, places, :, row] + _ALIKE**2
+            if (np.abs(self.coefficients[places, :, row]) > _UNLIKE * np.sqrt(variance)).any():
+                continue
+            for place in places:
+                spread = np.sqrt(self.covariance[place, place, :, row] + _ALIKE**2)
+                half = self.covariance[:, place, :, row] / spread
+                self.coefficients[:, :, row] -= half * (self.coefficients[place, :, row] / spread)
+                self.covariance[..., row] -= half[:, None] * half[None]
 
     def _follow_runs(self, z: Floats, jump: Floats, known: Bools, held: Ints) -> Bools:
         """Count the periods in a row on one side; take the levels that are confirmed, and say where."""

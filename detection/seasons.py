@@ -34,7 +34,18 @@ def _contrasts(size: int) -> Floats:
     return columns
 
 
-_WEEK = _contrasts(7)
+def _week() -> Floats:
+    """Return contrasts of a week: four among working days, Saturday against Sunday, the weekend against the rest."""
+    columns = np.zeros((7, 6))
+    columns[:_SATURDAY, :4] = _contrasts(_SATURDAY)
+    columns[_SATURDAY:, 4:5] = _contrasts(2)
+    columns[:, 5] = np.where(np.arange(7) < _SATURDAY, -2.0, 5.0) / np.sqrt(70)
+    return columns
+
+
+_WEEK = _week()
+ALIKE = slice(0, 5)
+"""The regressors that tell working days from each other, and Saturday from Sunday."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,16 @@ def test_light_series_keep_their_power_beside_heavy_ones():
     assert np.median(calibrated[:60]) < 6
 
 
+def test_where_heavy_tails_are_common_a_series_first_jump_is_doubted():
+    rng = np.random.default_rng(1)
+    nominal = rng.exponential(size=(60, 200))
+    calm = learnt(nominal).log_p(np.full(200, 40.0))
+    nominal[:, :100] = heavy(rng, (60, 100))
+    mixed = learnt(nominal).log_p(np.full(200, 40.0))
+
+    assert np.median(calm[100:]) > needed_log_p(0.2, 200, 1) > np.median(mixed[100:])
+
+
 def test_incidents_twice_a_year_are_no_heavy_tail():
     nominal = np.random.default_rng(1).exponential(size=(400, 200))
     nominal[[50, 230], :100] = 60.0

@@ -38,6 +38,21 @@ def test_a_weekend_is_expected_after_three_weeks():
     assert bank.expect().mean[0] == pytest.approx(50, rel=0.03)
 
 
+def test_working_days_are_taken_as_alike_where_noise_hides_how_they_differ():
+    _, means = learnt(noisy(100, 140, noise=0.15))
+
+    assert np.ptp(means[-7:-2]) < 0.6 * np.ptp(means[49:54])
+
+
+def test_a_day_of_the_week_that_plainly_differs_stays_so():
+    mondays = np.where(np.arange(140) % 7 == 0, 1.5, 1.0)[:, None]
+
+    bank, _ = learnt(noisy(100, 140) * mondays)
+
+    bank.advance(START + 140)
+    assert bank.expect().mean[0] == pytest.approx(150, rel=0.04)
+
+
 def test_the_first_of_a_month_is_learnt_apart():
     days = [MONDAY + timedelta(days=n) for n in range(300)]
     bank, _ = learnt([[130.0 if day.day == 1 else 100.0] for day in days])
