@@ -30,7 +30,7 @@ _LEARNT_DAYS = 56
 _STILL_OUTSIDE = 2.0
 _QUIET = 2
 _REOPENS = 7
-_LONG = 7
+LONG = 7
 """Periods from where a window is so long that the level has followed what it finds, and that no single period decides.
 
 Such windows have a calibration of their own: what lasts is found also where single days are wild.
@@ -257,7 +257,7 @@ class CostSeries:
     def _take_back(self, begins: Bools, scores: Scores) -> None:
         """Where a longer window finds a change, set the level back to what it was when that began."""
         back = np.zeros(len(self))
-        for row in map(int, np.flatnonzero(begins & (np.abs(scores.window) >= _LONG))):
+        for row in map(int, np.flatnonzero(begins & (np.abs(scores.window) >= LONG))):
             back[row] = self.bases[-1 - self.since(row, scores), row] - self.bases[-1, row]
         if back.any():
             self.levels.move(back)
@@ -276,7 +276,7 @@ class CostSeries:
         sums = self._sums(z, steady) / np.maximum(scale, 0.5)
         best, window = np.full((2, len(z)), -np.inf), np.zeros((2, len(z)), dtype=np.int64)
         for k, length in enumerate(self.windows):
-            up, group = sums[k] > 0, int(length >= _LONG)
+            up, group = sums[k] > 0, int(length >= LONG)
             whole = 1 - _SUDDEN if group else _SUDDEN
             found = _log_tail(np.abs(sums[k]), expected.df) + np.log(np.where(up, UP[k], DOWN[k]) / whole)
             window[group] = np.where(found > best[group], np.where(up, length, -length), window[group])

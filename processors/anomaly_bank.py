@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from detection.calibration import Bools, Floats
-from detection.cost_series import BAND, CostSeries, Scores
+from detection.cost_series import BAND, LONG, CostSeries, Scores
 from detection.explain import change_point
 from detection.levels import OUTSIDE, Ints
 from detection.packed import packed, unpacked
@@ -145,7 +145,17 @@ class Bank:
         for key, cost in costs.items():
             if cost and key in self.rows:
                 self._last[self.rows[key]] = day
-        return self._scored(day, values, scores, begins, before, np.ones(len(self)), recent)
+        scored = self._scored(day, values, scores, begins, before, np.ones(len(self)), recent)
+        for row in np.flatnonzero(begins & (np.abs(scores.window) >= LONG)).tolist():
+            self._hold_back(scored, row)
+        return scored
+
+    def _hold_back(self, scored: Scored, row: int) -> None:
+        """Take back what the level had learnt of a change before a longer window found it, in what was expected."""
+        days = scored.day - scored.since(row) + 1
+        for number, factor in enumerate(self.series.held_back(row, days).tolist()):
+            self._past[_EXPECTED, (scored.day - days + 1 + number) % KEPT, row] *= factor
+        scored.expected[row] = self._past[_EXPECTED, scored.day % KEPT, row]
 
     def look(self, days: Sequence[Look]) -> list[Scored]:
         """Score days that follow the settled ones, and learn nothing but what is visible of them.

@@ -71,6 +71,22 @@ def test_a_rise_is_told_with_the_first_day_and_closes_when_the_cost_is_back():
     assert float(last.impact_so_far) == pytest.approx(400, rel=0.1)
 
 
+def test_the_impact_of_a_creep_counts_what_the_level_had_learnt_of_it():
+    first = DAYS + 10
+
+    def creeping(day: int) -> Costs:
+        costs = ordinary(day)
+        costs[EC2, USAGE] *= 1 + 0.4 * min(max(day - first + 1, 0) / 30, 1)
+        return costs
+
+    last = with_history(first, creeping).read(first, first + 44, creeping)[-1]
+
+    days = range(first, first + (last.day - day_of(first)).days + 1)
+    added = sum(creeping(day)[EC2, USAGE] - ordinary(day)[EC2, USAGE] for day in days)
+    assert last.series == EC2
+    assert float(last.impact_so_far) == pytest.approx(added, rel=0.1)
+
+
 def test_regions_that_carry_a_rise_are_named():
     def only_in_europe(day: int) -> Costs:
         costs = ordinary(day)
