@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from alerts.own_incidents import CANARY
 from alerts.routing import Told
 from alerts.wording import money, name_of, plain, share
 from processors.series import parse
@@ -121,6 +122,8 @@ def in_text(message: Message, children: int = 10) -> str:
 
 def _title(incident: Incident) -> str:
     what = incident.scope if incident.currency is None else name_of(incident.scope)
+    if incident.kind == CANARY:
+        return f"Test: {what} can be reached"
     word = (incident.severity if incident.state == "firing" else incident.state).capitalize()
     amount = incident.impact_per_day
     if amount is None or incident.currency is None:

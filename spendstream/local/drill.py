@@ -8,11 +8,9 @@ last digit: by `spendstream verify`, and by sums of the last edition with the st
 
 import json
 import random
-import subprocess
 import tempfile
-import threading
 import time
-from collections import Counter, defaultdict, deque
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -23,9 +21,9 @@ from urllib.request import urlopen
 
 from spendstream.local.clickhouse import LocalClickHouse
 from spendstream.local.drill_history import EXPORT, Bills, History, Sums, sum_of_bill, sum_of_export
+from spendstream.local.drill_parts import Part
 from spendstream.local.kafka_apache import QUICK_START, ApacheKafka, free_port
 from spendstream.settings import Settings, load
-from spendstream.supervise import start_service
 from spendstream.verify import verify
 
 #: What may be killed: the project's own processes, and with `servers` also what they stand on.
@@ -70,54 +68,6 @@ class DrillReport:
     def plain(self) -> dict[str, object]:
         """Return it as plain data."""
         return {"agrees": self.agrees, **asdict(self)}
-
-
-class _Part:
-    """One of the project's processes, started again whenever it has ended before it was done."""
-
-    def __init__(self, name: str, arguments: list[str], environment: Mapping[str, str]) -> None:
-        self.name = name
-        self._arguments = arguments
-        self._environment = environment
-        self._log: deque[str] = deque(maxlen=30)
-        self._process = self._start()
-
-    def _start(self) -> subprocess.Popen[str]:
-        process = start_service(self._arguments, self._environment)
-        threading.Thread(target=self._copy, args=(process,), daemon=True).start()
-        return process
-
-    def _copy(self, process: subprocess.Popen[str]) -> None:
-        if process.stderr is not None:
-            self._log.extend(process.stderr)
-
-    @property
-    def status(self) -> int | None:
-        """Exit status, None while it runs."""
-        return self._process.poll()
-
-    @property
-    def log(self) -> str:
-        """Its last lines."""
-        return "".join(self._log)
-
-    def kill(self) -> None:
-        """`kill -9`."""
-        self._process.kill()
-        self._process.wait()
-
-    def again(self) -> None:
-        """Start it again, after it has ended."""
-        self._process = self._start()
-
-    def stop(self) -> None:
-        """Ask it to stop, and wait."""
-        if self.status is None:
-            self._process.terminate()
-            try:
-                self._process.wait(20)
-            except subprocess.TimeoutExpired:
-                self.kill()
 
 
 def run(
@@ -167,21 +117,21 @@ class _Drill:
         self._kafka = kafka
         self._clickhouse = clickhouse
         self._tell = tell
-        self._parts: dict[str, _Part] = {}
+        self._parts: dict[str, Part] = {}
 
     def run(self, history: History, chance: random.Random, kills: int, victims: tuple[str, ...]) -> None:
         """Read all editions, and kill meanwhile."""
         modified = time.time() - 10 * self._report.editions
         history.write(self._export, modified)
         for name in ("process", "sink"):
-            self._parts[name] = _Part(name, [name], self._environment)
+            self._parts[name] = Part(name, [name], self._environment)
         pauses = [chance.uniform(0.3, 6.0) for _ in range(kills)]
         doomed = [chance.choice(victims) for _ in range(kills)]
         for edition in range(self._report.editions):
             if edition:
                 history.write(self._export, modified + 10 * edition)
             self._bills.move_on(edition)
-            producer = self._parts["produce"] = _Part("produce", ["produce", "--once"], self._environment)
+            producer = self._parts["produce"] = Part("produce", ["produce", "--once"], self._environment)
             share = kills * (edition + 1) // self._report.editions
             while producer.status != 0 or len(self._report.kills) < share:
                 done = len(self._report.kills)

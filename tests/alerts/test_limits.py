@@ -11,6 +11,7 @@ from alerts.channels.channel import Outcome
 from alerts.desk import Desk
 from alerts.limits import Limits, Pipeline, Rate
 from alerts.lines import Line
+from alerts.message import view
 from alerts.pulse import silent
 from alerts.routes import Routing
 from schemas.events import Incident
@@ -167,6 +168,7 @@ def test_a_test_goes_out_at_its_time_and_keeps_its_id_until_it_was_taken():
     at_work.failed(first, BUSY, T)
     [again] = at_work.messages("live", T + MINUTE)
     assert (again.id, again.told[0].incident.kind) == (first.id, "canary")
+    assert view(again.told[0]).title == "Test: receiver first can be reached"
     log = at_work.accepted(again, "webhook", timedelta(0), T + MINUTE)
     restarted = desk(routing({"canary": "daily"}), log=log)
     assert tell(restarted, T + 24 * HOUR) == []
