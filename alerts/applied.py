@@ -1,6 +1,6 @@
 """Rules in Kafka: which are applied, applying them, and people's requests about incidents."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import uuid4
@@ -32,7 +32,12 @@ class Difference:
     @property
     def empty(self) -> bool:
         """Whether it changes nothing."""
-        return not (self.added or self.changed or self.removed)
+        return not self.names
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All of them."""
+        return (*self.added, *self.changed, *self.removed)
 
 
 def applied(settings: Settings) -> dict[str, AlertRule]:
@@ -70,17 +75,29 @@ def apply(
     ensure_topics(settings)
     found = difference(settings, rules, remove_others=remove_others)
     definitions: dict[str, str | None] = {rule.id: packed(rule) for rule in rules}
+    _publish(settings, clock, {name: definitions.get(name) for name in found.names}, by)
+    return found
+
+
+def remove(settings: Settings, clock: Clock, name: str, by: str) -> Difference:
+    """Remove a rule, and return what was changed: nothing, when it is not applied. Raises as `apply`."""
+    ensure_topics(settings)
+    found = Difference((), (), (name,) if name in applied(settings) else ())
+    _publish(settings, clock, dict.fromkeys(found.names), by)
+    return found
+
+
+def _publish(settings: Settings, clock: Clock, definitions: Mapping[str, str | None], by: str) -> None:
     sender = Sender(settings, clock)
     at = clock.now()
     try:
-        for name in (*found.added, *found.changed, *found.removed):
-            event = AlertRule(id=name, applied_at=at, by=by, definition=definitions.get(name))
+        for name, definition in definitions.items():
+            event = AlertRule(id=name, applied_at=at, by=by, definition=definition)
             for partition in range(settings.kafka.topics.partitions(RULES)):
                 sender.send(RULES, partition, name, event)
         sender.flush()
     except DeliveryError as error:
         raise ConfigurationError(str(error)) from None
-    return found
 
 
 def incidents(settings: Settings) -> list[Incident]:

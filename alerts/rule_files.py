@@ -6,6 +6,7 @@ writes it.
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,26 @@ def parse(text: str, name: str) -> tuple[Rule, ...]:
     faults += _repeated(name, node, document["rules"])
     if faults:
         raise ConfigurationError("rules cannot be used:\n  " + "\n  ".join(faults))
+    return tuple(rules)
+
+
+def of_plain(document: Sequence[dict[str, Any]]) -> tuple[Rule, ...]:
+    """Return the rules of plain data, as JSON holds them; `ConfigurationError` names each fault."""
+    rules: list[Rule] = []
+    faults: list[str] = []
+    for number, raw in enumerate(document):
+        try:
+            rules.append(_RULE.validate_python(raw))
+        except ValidationError as error:
+            named = raw.get("id", f"number {number + 1}")
+            faults += [
+                f"rule {named}: {'.'.join(map(str, one['loc'][1:]))}: {one['msg'].removeprefix('Value error, ')}"
+                for one in error.errors(include_url=False, include_input=False)
+            ]
+    names = [rule.id for rule in rules]
+    faults += [f"rule {name}: its id stands twice" for name in sorted({one for one in names if names.count(one) > 1})]
+    if faults:
+        raise ConfigurationError("; ".join(faults))
     return tuple(rules)
 
 

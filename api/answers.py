@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 #: An exact amount as text.
 Money = Annotated[str, Field(pattern=r"^-?\d+(\.\d+)?$", description="an exact amount, in the row's currency")]
-_NEXT = "send it as `cursor` for the rows that follow; null: there are none"
+NEXT = "send it as `cursor` for the rows that follow; null: there are none"
 Measure = Literal["billed", "effective"]
 
 
@@ -34,7 +34,7 @@ class CostsAnswer(Document):
     measure: Measure
     granularity: Literal["hour", "day", "month", "quarter", "year", "total"]
     rows: list[CostRow]
-    next_cursor: str | None = Field(description=_NEXT)
+    next_cursor: str | None = Field(description=NEXT)
 
 
 class TagRow(Document):
@@ -53,7 +53,7 @@ class TagAnswer(Document):
     measure: Measure
     granularity: Literal["day", "month", "quarter", "year", "total"]
     rows: list[TagRow]
-    next_cursor: str | None = Field(description=_NEXT)
+    next_cursor: str | None = Field(description=NEXT)
 
 
 class RollingRow(Document):
@@ -73,7 +73,7 @@ class RollingAnswer(Document):
     """Answer of `/v1/rolling`."""
 
     rows: list[RollingRow]
-    next_cursor: str | None = Field(description=_NEXT)
+    next_cursor: str | None = Field(description=NEXT)
 
 
 class TotalRow(Document):
@@ -164,7 +164,7 @@ class AnomaliesAnswer(Document):
     """Answer of `/v1/anomalies`."""
 
     rows: list[AnomalyRow]
-    next_cursor: str | None = Field(description=_NEXT)
+    next_cursor: str | None = Field(description=NEXT)
 
 
 class Contribution(Document):
@@ -199,7 +199,7 @@ class ResourcesAnswer(Document):
 
     measure: Measure
     rows: list[ResourceRow]
-    next_cursor: str | None = Field(description=_NEXT)
+    next_cursor: str | None = Field(description=NEXT)
 
 
 class RunRow(Document):

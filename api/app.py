@@ -1,4 +1,4 @@
-"""The read API: an aiohttp application over ClickHouse, as a user that can only read."""
+"""The API: an aiohttp application over ClickHouse, as a user that can only read; what changes goes to Kafka."""
 
 import hashlib
 import logging
@@ -10,16 +10,19 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
 from api import openapi
+from api.access import Access
 from api.cache import Cache, Cached
 from api.database import Database
 from api.formats import Table, chosen, json_response, table_response
+from api.incident_pages import IncidentPages
 from api.lines import Lines
 from api.parameters import parse, storable
 from api.problems import Problem, bad_parameters
+from api.publishing import Publisher
 from api.route import Question, Route
-from api.routes import ROUTES
+from api.routes import ROUTES, WRITING
+from api.writing import Wish, Writing, body_of
 from spendstream.clock import Clock
-from spendstream.health import token_matches
 from spendstream.settings import Settings
 
 #: What tells nothing of the costs; the page asks for the token itself.
@@ -35,11 +38,14 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Api:
     """The pages and the guard before them."""
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
+    def __init__(self, settings: Settings, clock: Clock, publisher: Publisher) -> None:
         self._settings = settings
         self._clock = clock
         self._database = Database(settings)
         self._lines = Lines(self._database)
+        self._access = Access(settings)
+        self._publisher = publisher
+        self._pages = IncidentPages(settings, clock, self._access, self._database, publisher, self._live_run)
         self._cache = Cache(settings.api.cache_seconds)
         self._live = (settings.processing.run, 0.0)
         self._age = f"private, max-age={int(settings.api.cache_seconds)}"
@@ -51,6 +57,8 @@ class Api:
         """Return the application."""
         app = web.Application(middlewares=[self._guard])
         app.add_routes([web.get(route.path, self._handler(route)) for route in ROUTES])
+        app.add_routes([web.route(one.method, one.path, self._writing(one)) for one in WRITING])
+        app.add_routes(self._pages.routes())
         app.add_routes(
             [
                 web.get("/openapi.json", self._openapi),
@@ -68,7 +76,8 @@ class Api:
         path = resource.canonical if resource is not None else "unknown"
         began = time.perf_counter()
         try:
-            if request.path not in _OPEN_PATHS and not token_matches(request, self._settings.api.token):
+            guarded = request.path not in _OPEN_PATHS and not self._pages.holds(request.path)
+            if guarded and self._access.of_header(request) is None:
                 raise Problem(401, "no valid token", "send the header Authorization: Bearer TOKEN")  # noqa: TRY301
             response = await handler(request)
         except Problem as problem:
@@ -107,9 +116,27 @@ class Api:
 
         return handle
 
+    def _writing(self, writing: Writing[Any, Any]) -> Handler:
+        """Return what does a change: for a token that may write, and never from a cache."""
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            writer = self._access.writer(request)
+            question = await self._question(writing, request)
+            wish = Wish(question, body_of(writing.body, await request.read()), writer, self._publisher)
+            response = json_response(await writing.handle(wish))
+            response.set_status(writing.status)
+            return response
+
+        return handle
+
     async def _asked(self, route: Route[Any], request: web.Request, accept: str | None) -> web.Response:
+        question = await self._question(route, request)
+        wanted = chosen(getattr(question.parameters, "format", None), accept, route.formats)
+        answer = await route.handle(question)
+        return table_response(answer, wanted) if isinstance(answer, Table) else json_response(answer)
+
+    async def _question(self, route: Route[Any] | Writing[Any, Any], request: web.Request) -> Question[Any]:
         parameters, filters = parse(route.parameters, request.query)
-        wanted = chosen(getattr(parameters, "format", None), accept, route.formats)
         path = dict(request.match_info)
         for name, value in path.items():
             try:
@@ -117,9 +144,7 @@ class Api:
             except ValueError as error:
                 raise bad_parameters(f"{name}: {error}") from None
         settings = self._settings.of_run(await self._live_run())
-        question = Question(parameters, filters, path, self._clock.now(), settings, self._database, self._lines)
-        answer = await route.handle(question)
-        return table_response(answer, wanted) if isinstance(answer, Table) else json_response(answer)
+        return Question(parameters, filters, path, self._clock.now(), settings, self._database, self._lines)
 
     async def _live_run(self) -> str:
         """Return the run whose totals are shown unless another one is asked for; it is looked up now and then."""
@@ -147,6 +172,6 @@ class Api:
         return web.Response(body=generate_latest(self.registry), content_type="text/plain")
 
 
-def make_app(settings: Settings, clock: Clock) -> web.Application:
-    """Return the API for a deployment."""
-    return Api(settings, clock).application()
+def make_app(settings: Settings, clock: Clock, publisher: Publisher | None = None) -> web.Application:
+    """Return the API for a deployment; `publisher` is the way to Kafka, another one in tests."""
+    return Api(settings, clock, publisher or Publisher(settings, clock)).application()

@@ -6,19 +6,21 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
+from alerts.incident_states import ACTIONS
 from api.answers import ProblemAnswer
 from api.dimensions import DIMENSIONS, TAG
 from api.formats import MEDIA_TYPES
 from api.parameters import Parameters, names_of
 from api.route import Route
-from api.routes import ROUTES
+from api.routes import ROUTES, WRITING
+from api.writing import Nothing, Writing
 from spendstream import __version__
 
 _TEXT: dict[str, Any] = {"type": "string"}
 _NAME: dict[str, Any] = {**_TEXT, "minLength": 1}
 _DIMENSION: dict[str, Any] = {"anyOf": [{**_TEXT, "enum": list(DIMENSIONS)}, {**_TEXT, "pattern": f"^{TAG}.+"}]}
 #: name of a value in a path → its schema, where not every name will do.
-_VALUES = {"name": _DIMENSION}
+_VALUES = {"name": _DIMENSION, "action": {**_TEXT, "enum": list(ACTIONS)}}
 _SCHEMAS = "#/components/schemas/"
 #: path → summary and media type of what is not asked of ClickHouse's tables.
 _PAGES = {
@@ -31,11 +33,15 @@ _PAGES = {
 @lru_cache(maxsize=1)
 def document() -> dict[str, Any]:
     """Return the OpenAPI document."""
-    models = [(model, "serialization") for model in (ProblemAnswer, *(route.answer for route in ROUTES))]
+    answers = [*(route.answer for route in ROUTES), *(writing.answer for writing in WRITING)]
+    models = [(model, "serialization") for model in (ProblemAnswer, *answers)]
+    models += [(writing.body, "validation") for writing in WRITING]
     _, schemas = models_json_schema(models, ref_template=f"{_SCHEMAS}{{model}}")  # type: ignore[arg-type]
-    paths = {route.path: _operation(route.summary, _parameters(route), _contents(route)) for route in ROUTES}
+    paths = {route.path: {"get": _operation(route.summary, _parameters(route), _contents(route))} for route in ROUTES}
     for path, (summary, media) in _PAGES.items():
-        paths[path] = _operation(summary, [], {media: {}})
+        paths[path] = {"get": _operation(summary, [], {media: {}})}
+    for writing in WRITING:
+        paths.setdefault(writing.path, {})[writing.method.lower()] = _change(writing)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -52,13 +58,25 @@ def document() -> dict[str, Any]:
     }
 
 
-def _operation(summary: str, parameters: list[dict[str, Any]], contents: dict[str, Any]) -> dict[str, Any]:
+def _change(writing: Writing[Any, Any]) -> dict[str, Any]:
+    """Return the description of what changes something: it needs a token that may write."""
+    answer = {MEDIA_TYPES["json"]: {"schema": {"$ref": f"{_SCHEMAS}{writing.answer.__name__}"}}}
+    operation = _operation(writing.summary, _parameters(writing), answer, str(writing.status))
+    if writing.body is not Nothing:
+        body = {"schema": {"$ref": f"{_SCHEMAS}{writing.body.__name__}"}}
+        operation["requestBody"] = {"required": True, "content": {MEDIA_TYPES["json"]: body}}
+    return {**operation, "security": [{"token": []}]}
+
+
+def _operation(
+    summary: str, parameters: list[dict[str, Any]], contents: dict[str, Any], status: str = "200"
+) -> dict[str, Any]:
     problem = {
         "description": "What is wrong, and what to change",
         "content": {"application/problem+json": {"schema": {"$ref": f"{_SCHEMAS}{ProblemAnswer.__name__}"}}},
     }
-    responses = {"200": {"description": "The answer", "content": contents}, "default": problem}
-    return {"get": {"summary": summary, "parameters": parameters, "responses": responses}}
+    responses = {status: {"description": "The answer", "content": contents}, "default": problem}
+    return {"summary": summary, "parameters": parameters, "responses": responses}
 
 
 def _contents(route: Route[Any]) -> dict[str, Any]:
@@ -66,7 +84,7 @@ def _contents(route: Route[Any]) -> dict[str, Any]:
     return document | {MEDIA_TYPES[name]: {} for name in route.formats if name != "json"}
 
 
-def _parameters(route: Route[Any]) -> list[dict[str, Any]]:
+def _parameters(route: Route[Any] | Writing[Any, Any]) -> list[dict[str, Any]]:
     found = [
         {"name": name, "in": "path", "required": True, "description": text, "schema": _VALUES.get(name, _NAME)}
         for name, text in route.values.items()

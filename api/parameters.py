@@ -195,6 +195,32 @@ class AnomaliesQuery(AnomalyQuery):
         return self
 
 
+class IncidentQuery(Parameters):
+    """Parameters of `/v1/incidents/{id}`."""
+
+    run: Text | None = Field(None, description="run that made it, by default the live one")
+
+
+class IncidentsQuery(IncidentQuery):
+    """Parameters of `/v1/incidents`."""
+
+    state: Literal["open", "firing", "acknowledged", "snoozed", "resolved", "suppressed", "expected"] | None = Field(
+        None, description="open: all but resolved"
+    )
+    severity: Literal["info", "warning", "critical"] | None = Field(None, description="only this severity")
+    kind: Text | None = Field(None, description="only this kind of rule, as anomaly or budget")
+    level: Text | None = Field(None, description="only this level, as account or account_service")
+    scope: Text | None = Field(None, description="only this scope, as USD/provider=AWS")
+    provider: Text | None = Field(None, description="only this provider")
+    account: Text | None = Field(None, description="only this account")
+    service: Text | None = Field(None, description="only this service")
+    currency: Text | None = Field(None, description="only this currency (ISO 4217)")
+    owner: Text | None = Field(None, description="only what this one is to care for")
+    format: Format | None = Field(None, description=_FORMAT)
+    limit: int = Field(100, ge=1, le=10_000, description="rows in one answer")
+    cursor: Cursor | None = Field(None, description=_CURSOR)
+
+
 class ValueQuery(Parameters):
     """Parameters of `/v1/dimensions/{name}/values`."""
 

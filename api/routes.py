@@ -1,9 +1,24 @@
-"""All routes that answer from ClickHouse: to add one is to add a line here."""
+"""All routes that answer from ClickHouse, and all that change something: to add one is to add a line here."""
 
 from typing import Any
 
-from api import anomalies, costs, detail, freshness, reconciliation, rolling, runs, tags, values
+from api import (
+    anomalies,
+    costs,
+    detail,
+    freshness,
+    incident_writing,
+    incidents,
+    reconciliation,
+    rolling,
+    rule_writing,
+    rules,
+    runs,
+    tags,
+    values,
+)
 from api.route import Route
+from api.writing import Writing
 
 ROUTES: tuple[Route[Any], ...] = (
     costs.ROUTE,
@@ -17,5 +32,16 @@ ROUTES: tuple[Route[Any], ...] = (
     reconciliation.ROUTE,
     anomalies.ROUTE,
     anomalies.ONE,
+    incidents.ROUTE,
+    incidents.ONE,
+    rules.ROUTE,
+    rules.SCHEMA,
     runs.ROUTE,
+)
+
+WRITING: tuple[Writing[Any, Any], ...] = (
+    incident_writing.FEEDBACK_ROUTE,
+    incident_writing.ACTION_ROUTE,
+    rule_writing.PUT,
+    rule_writing.DELETE,
 )

@@ -33,6 +33,18 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+_SHORTEST_SECRET = 32
+
+
+def _long_enough(secret: SecretStr) -> SecretStr:
+    if len(secret.get_secret_value()) < _SHORTEST_SECRET:
+        raise ValueError(f"it needs {_SHORTEST_SECRET} characters at least: `openssl rand -base64 32` makes one")
+    return secret
+
+
+LongSecret = Annotated[SecretStr, AfterValidator(_long_enough)]
+
+
 class Kafka(Section):
     """Where Kafka is, and how this deployment names and divides its topics."""
 
@@ -253,16 +265,6 @@ class Sink(Section):
     batch_seconds: float = Field(1.0, gt=0, description="age at which a smaller batch is written")
 
 
-def _long_enough(secret: SecretStr) -> SecretStr:
-    if len(secret.get_secret_value()) < _SHORTEST_SECRET:
-        raise ValueError(f"it needs {_SHORTEST_SECRET} characters at least: `openssl rand -base64 32` makes one")
-    return secret
-
-
-_SHORTEST_SECRET = 32
-LinkKey = Annotated[SecretStr, AfterValidator(_long_enough)]
-
-
 class Alerting(Section):
     """Rules, incidents, and messages about them."""
 
@@ -275,18 +277,28 @@ class Alerting(Section):
     public_url: str | None = Field(
         None, pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*[^\s?#/])?$", description="where people reach the API; no final /"
     )
-    link_key: LinkKey | None = Field(None, description="signs the links in messages; None: there are none")
-    old_link_keys: tuple[LinkKey, ...] = Field((), description="keys of before, whose links are still taken")
+    link_key: LongSecret | None = Field(None, description="signs the links in messages; None: there are none")
+    old_link_keys: tuple[LongSecret, ...] = Field((), description="keys of before, whose links are still taken")
     link_days: float = Field(14, gt=0, le=400, description="so long a link is of use")
 
 
 class Api(Section):
-    """The read API."""
+    """The API; it writes only for those who are named as writers."""
 
     host: str = Field("127.0.0.1", description="beyond loopback a token is needed")
     port: int = Field(8080, ge=0, le=65535, description="port; 0: a free one")
     token: SecretStr | None = Field(None, description="bearer token that callers must send")
+    writers: dict[Annotated[str, Field(pattern=r"^[\w.@+-]{1,100}$")], LongSecret] = Field(
+        default_factory=dict, description="name → bearer token that may write, under this name; empty: nobody may"
+    )
     cache_seconds: float = Field(5.0, ge=0, description="how long an answer may be given again")
+
+    @model_validator(mode="after")
+    def _tokens_differ(self) -> Self:
+        tokens = [token.get_secret_value() for token in (*self.writers.values(), *filter(None, [self.token]))]
+        if len(set(tokens)) < len(tokens):
+            raise ValueError("two tokens are the same: give each writer, and reading, one of its own")
+        return self
 
 
 class Health(Section):

@@ -1,11 +1,14 @@
 """The API before a database of its own, filled with events as the pipeline would fill it."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 
+from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from api.app import make_app
@@ -34,6 +37,24 @@ async def serving(url: str, events: Sequence[Event], **sections: Any) -> AsyncIt
     async with TestClient(TestServer(make_app(settings, ManualClock(NOW + timedelta(days=1))))) as client:
         client.settings = settings  # type: ignore[attr-defined]
         yield client
+
+
+@contextmanager
+def served(app: web.Application) -> Iterator[str]:
+    """Serve from a thread, for questions from blocking code; gives the address."""
+    loop = asyncio.new_event_loop()
+    runner = web.AppRunner(app, access_log=None)
+    loop.run_until_complete(runner.setup())
+    loop.run_until_complete(web.TCPSite(runner, "127.0.0.1", 0).start())
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
 
 
 def outputs_of(settings: Settings, events: Sequence[Event], run: str | None = None) -> list[CostAggregate]:

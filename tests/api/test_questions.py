@@ -1,7 +1,5 @@
 """Questions made from the API's own description: each answer is as described, none is a fault."""
 
-import asyncio
-import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
@@ -9,7 +7,6 @@ from decimal import Decimal
 import pytest
 import requests
 import schemathesis
-from aiohttp import web
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from schemathesis.checks import not_a_server_error
@@ -26,8 +23,9 @@ from api.dimensions import DIMENSIONS
 from schemas.events import Event
 from sinks.migrate import migrate
 from spendstream.clock import ManualClock
-from spendstream.settings import load
-from tests.api.serving import land, outputs_of
+from tests.api import incidents
+from tests.api.incidents import ANN, Noted
+from tests.api.serving import land, outputs_of, served
 from tests.processors.histories import DAY, NOW, closes, statement
 
 EVENTS: list[Event] = [
@@ -43,28 +41,21 @@ SCHEMA = schemathesis.openapi.from_dict(openapi.document(), config=CONFIG)
 
 
 @pytest.fixture(scope="module")
-def address(clickhouse) -> Iterator[str]:
+def address(clickhouse, embedded_kafka) -> Iterator[str]:
     """Serve from a thread: the questions come from blocking code."""
-    made = load(clickhouse={"url": clickhouse.url, "database": "questions"}, api={"cache_seconds": 0})
+    made = load(
+        clickhouse={"url": clickhouse.url, "database": "questions"}, api={"cache_seconds": 0, "writers": {"ann": ANN}}
+    )
     migrate(made.clickhouse)
-    land(made, [*EVENTS, *outputs_of(made, EVENTS)])
-    loop = asyncio.new_event_loop()
-    runner = web.AppRunner(make_app(made, ManualClock(NOW)), access_log=None)
-    loop.run_until_complete(runner.setup())
-    loop.run_until_complete(web.TCPSite(runner, "127.0.0.1", 0).start())
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join(10)
-    loop.close()
+    land(made, [*EVENTS, *outputs_of(made, EVENTS), *incidents.EVENTS])
+    with served(make_app(made, ManualClock(NOW), Noted())) as address:
+        yield address
 
 
 @SCHEMA.parametrize()
 @settings(max_examples=10, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_every_question_gets_an_answer_as_described(case, address):
-    response = case.call(base_url=address)
+    response = case.call(base_url=address, headers={"Authorization": f"Bearer {ANN}"})
     assume(len(response.request.url) < LONGEST_LINE)
     case.validate_response(response, checks=CHECKS)
 

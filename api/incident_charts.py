@@ -1,0 +1,83 @@
+"""The days of an incident's scope as bars: drawn on the server, so that the page needs no script."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+from alerts.wording import money
+from api.incident_view import Shown
+from api.route import Rows
+
+_DAYS = 35
+WIDTH, HEIGHT = 700, 150
+_GAP = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A day; place and size in the drawing, and what it says when pointed at."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    since: bool
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Bars of days, the oldest first, and the height of what is expected."""
+
+    bars: tuple[Bar, ...]
+    expected: int | None
+    first: date
+    last: date
+    says: str
+
+
+async def days_of(database: Rows, run: str, one: dict[str, Any], today: date) -> list[tuple[date, Decimal]]:
+    """Return what each of the last days of an incident's scope cost, of the charge classes it is about."""
+    charges = sorted({charge for alert in one["alerts"] for charge in alert["charges"]}) or ["usage"]
+    if one["currency"] is None:
+        return []
+    rows = await database.rows(
+        "SELECT day, sum(effective) FROM totals FINAL WHERE run = {run:String} AND currency = {currency:String} "
+        "AND series = {series:String} AND kind IN {charges:Array(String)} AND day >= {first:Date} "
+        "GROUP BY day ORDER BY day DESC LIMIT {days:UInt32}",
+        {
+            "run": run,
+            "currency": one["currency"],
+            "series": one["scope"],
+            "charges": charges,
+            "first": today - timedelta(days=2 * _DAYS),
+            "days": _DAYS,
+        },
+    )
+    return [(row[0], row[1]) for row in reversed(rows)]
+
+
+def bars(days: Sequence[tuple[date, Decimal]], view: Shown) -> Chart | None:
+    """Return the drawing of days; None where there are too few to see anything.
+
+    Credits and refunds, which are below nothing, are drawn as nothing.
+    """
+    highest = max((amount for _, amount in days), default=Decimal(0))
+    if len(days) < 3 or highest <= 0:  # noqa: PLR2004 - two bars tell no story
+        return None
+    top = max(highest, view.expected or Decimal(0))
+    step = WIDTH // _DAYS
+    drawn = []
+    for place, (day, amount) in enumerate(days):
+        height = round(HEIGHT * max(amount, Decimal(0)) / top)
+        says = f"{day}: {money(amount, view.currency)}"
+        drawn.append(Bar(place * step, HEIGHT - height, step - _GAP, height, day >= view.since, says))
+    expected = None if view.expected is None else HEIGHT - round(HEIGHT * max(view.expected, Decimal(0)) / top)
+    last = days[-1]
+    summary = (
+        f"Cost by day from {days[0][0]} to {last[0]}: at most {money(highest, view.currency)}, "
+        f"on the last day {money(last[1], view.currency)}."
+    )
+    return Chart(tuple(drawn), expected, days[0][0], last[0], summary)

@@ -1,0 +1,141 @@
+"""`/v1/incidents`: what alerts are about, the newest change first; and one of them with all that happened to it."""
+
+from typing import Any
+
+from api.cursors import bad_cursor, cursor_of, key_of
+from api.formats import MEDIA_TYPES, Kind, Table, dicts
+from api.incident_answers import IncidentAnswer, IncidentsAnswer
+from api.parameters import IncidentQuery, IncidentsQuery
+from api.problems import Problem
+from api.route import Answer, Question, Route, Rows
+from api.runs import known_run
+
+_COLUMNS: dict[str, Kind] = {
+    **dict.fromkeys(("id", "state", "severity", "scope", "level", "kind", "rules", "currency"), "text"),
+    **dict.fromkeys(("provider", "account", "service", "says"), "text"),
+    **dict.fromkeys(("actual", "expected", "impact_per_day", "impact_so_far", "impact_to_month_end"), "money"),
+    **dict.fromkeys(("since", "opened_at", "changed_at", "snoozed_until"), "time"),
+    **dict.fromkeys(("alert_count", "firing_count"), "number"),
+    **dict.fromkeys(("owner", "runbook"), "text"),
+    "version": "number",
+}
+_SELECTED = ", ".join("arrayStringConcat(rules, ',') AS rules" if name == "rules" else name for name in _COLUMNS)
+_TABLE = "(SELECT * FROM incidents FINAL WHERE run = {run:String}) AS i"
+_NAMED = ("severity", "kind", "level", "scope", "provider", "account", "service", "currency", "owner")
+_OPEN = ["firing", "acknowledged", "snoozed", "suppressed", "expected"]
+_TRANSITION = ("at", "before", "after", "by", "why", "version")
+_ALERT = (
+    *("id", "rule", "kind", "state", "severity", "subject", "charges", "says", "anomaly", "shape", "day"),
+    *("actual", "expected", "impact_per_day", "since", "observed_at"),
+)
+_DELIVERY = ("at", "receiver", "channel", "outcome", "state", "reason", "error", "attempt")
+_FEEDBACK = ("at", "verdict", "by", "why", "first_day", "last_day")
+
+
+async def incidents(question: Question[IncidentsQuery]) -> Answer:
+    """Answer with incidents, the newest change first."""
+    query = question.parameters
+    values: dict[str, Any] = {"run": await known_run(question, query.run), "limit": query.limit + 1}
+    conditions = ["1"]
+    for name in _NAMED:
+        wanted = getattr(query, name)
+        if wanted is not None:
+            values[name] = wanted
+            conditions.append(f"i.{name} = {{{name}:String}}")
+    if query.state is not None:
+        values["states"] = _OPEN if query.state == "open" else [query.state]
+        conditions.append("i.state IN {states:Array(String)}")
+    if query.cursor is not None:
+        at, values["c1"] = key_of(query.cursor, 2)
+        values["c0"] = _millis(at)
+        conditions.append(
+            "(toUnixTimestamp64Milli(i.changed_at) < {c0:Int64} "
+            "OR (toUnixTimestamp64Milli(i.changed_at) = {c0:Int64} AND i.id > {c1:String}))"
+        )
+    rows = await question.database.rows(
+        f"SELECT {_SELECTED}, toUnixTimestamp64Milli(changed_at) FROM {_TABLE} "  # noqa: S608 - names are ours
+        f"WHERE {' AND '.join(conditions)} ORDER BY i.changed_at DESC, i.id LIMIT {{limit:UInt32}}",
+        values,
+    )
+    following = None
+    if len(rows) > query.limit:
+        last = rows[query.limit - 1]
+        following = cursor_of([last[-1], last[0]])
+    return Table(_COLUMNS, [row[:-1] for row in rows[: query.limit]], following)
+
+
+def _millis(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > len(str(2**53)):
+        raise bad_cursor()
+    return int(text)
+
+
+async def incident(question: Question[IncidentQuery]) -> Answer:
+    """Answer with one incident, and all that happened to it."""
+    return await known(question.database, await known_run(question, question.parameters.run), question.path["id"])
+
+
+async def known(database: Rows, run: str, name: str) -> dict[str, Any]:
+    """Return what is known of an incident.
+
+    Raises
+    ------
+    Problem
+        404, when there is none of this id.
+    """
+    values: dict[str, Any] = {"run": run, "id": name}
+    rows = await database.rows(
+        f"SELECT {_SELECTED}, labels, child_series, child_share, alert_ids FROM {_TABLE} WHERE i.id = {{id:String}}",  # noqa: S608 - names are ours
+        values,
+    )
+    if not rows:
+        raise Problem(404, "no such incident", f"{name!r} is not known in this run; /v1/incidents lists those that are")
+    *row, labels, series, shares, alerts = rows[0]
+    (told,) = dicts(list(_COLUMNS), [row])
+
+    async def asked(columns: tuple[str, ...], rest: str) -> list[dict[str, Any]]:
+        return dicts(columns, await database.rows(f"SELECT {', '.join(columns)} FROM {rest}", values))  # noqa: S608
+
+    of_it = "WHERE run = {run:String} AND incident = {id:String}"
+    values["alerts"] = alerts
+    return {
+        **told,
+        "labels": labels,
+        "children": [{"series": one, "share": share} for one, share in zip(series, shares, strict=True)],
+        "transitions": await asked(_TRANSITION, f"incident_transitions FINAL {of_it} ORDER BY version DESC"),
+        "alerts": await asked(
+            _ALERT,
+            "alerts FINAL WHERE run = {run:String} AND id IN {alerts:Array(String)} "
+            "ORDER BY state, indexOf({alerts:Array(String)}, id)",
+        ),
+        "deliveries": await asked(_DELIVERY, f"deliveries FINAL {of_it} ORDER BY at DESC, receiver LIMIT 100"),
+        "feedback": await asked(_FEEDBACK, "feedback FINAL WHERE incident = {id:String} ORDER BY at DESC, id"),
+    }
+
+
+async def newest(database: Rows, run: str, most: int, *, resolved: bool) -> list[dict[str, Any]]:
+    """Return the incidents of a run that changed last, `most` at most; without `resolved` those that go on."""
+    rows = await database.rows(
+        f"SELECT {_SELECTED} FROM {_TABLE} WHERE i.state IN {{states:Array(String)}} "  # noqa: S608 - names are ours
+        "ORDER BY i.changed_at DESC, i.id LIMIT {limit:UInt32}",
+        {"run": run, "states": [*_OPEN, "resolved"] if resolved else _OPEN, "limit": most},
+    )
+    return dicts(list(_COLUMNS), rows)
+
+
+ROUTE = Route(
+    "/v1/incidents",
+    "Incidents: what alerts are about, and who cares for it; the newest change first.",
+    IncidentsQuery,
+    IncidentsAnswer,
+    incidents,
+    formats=tuple(MEDIA_TYPES),
+)
+ONE = Route(
+    "/v1/incidents/{id}",
+    "One incident: what carries it, its alerts, its transitions, and who was told.",
+    IncidentQuery,
+    IncidentAnswer,
+    incident,
+    values={"id": "`id` of `/v1/incidents`"},
+)
