@@ -168,10 +168,8 @@ async def test_without_clickhouse_the_api_says_so():
 
 async def test_every_path_is_described(api):
     document = await (await api.get("/openapi.json")).json()
-    served = {route.resource.canonical for route in api.server.app.router.routes() if route.resource is not None} - {
-        "/openapi.json",
-        "/docs",
-    }
+    served = {route.resource.canonical for route in api.server.app.router.routes() if route.resource is not None}
+    served -= {"/openapi.json", "/docs", "/incidents", "/incidents/{id}", "/session", "/assets/incidents.css"}
     assert set(document["paths"]) == served
 
 

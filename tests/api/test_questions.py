@@ -43,7 +43,7 @@ SCHEMA = schemathesis.openapi.from_dict(openapi.document(), config=CONFIG)
 @pytest.fixture(scope="module")
 def address(clickhouse, embedded_kafka) -> Iterator[str]:
     """Serve from a thread: the questions come from blocking code."""
-    made = load(
+    made = embedded_kafka.settings(
         clickhouse={"url": clickhouse.url, "database": "questions"}, api={"cache_seconds": 0, "writers": {"ann": ANN}}
     )
     migrate(made.clickhouse)
