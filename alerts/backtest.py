@@ -10,19 +10,21 @@ from alerts.rules import Rule
 from processors.batch import BatchDriver
 from processors.step import Output
 from schemas.codec import Codec
-from schemas.events import Alert, AlertRule, CostAggregate, CostAnomaly, Incident, Tick
+from schemas.events import Alert, AlertRule, CostAggregate, CostAnomaly, HealthFact, Incident, Tick
 from schemas.registry import schema_source
 from spendstream.clock import from_millis
 from spendstream.read_back import read_back_messages
 from spendstream.settings import Settings
-from spendstream.topics import AGGREGATES, ALERTS, ANOMALIES, RULES
+from spendstream.topics import AGGREGATES, ALERTS, ANOMALIES, HEALTH, RULES, Topic
+
+_TOPICS: dict[type, Topic] = {CostAggregate: AGGREGATES, CostAnomaly: ANOMALIES, HealthFact: HEALTH}
 
 #: An event of history with the partition that it stands in.
-Recorded = tuple[int, CostAggregate | CostAnomaly]
+Recorded = tuple[int, CostAggregate | CostAnomaly | HealthFact]
 
 
 def history(settings: Settings) -> Iterator[Recorded]:
-    """Yield all announcements and anomalies that Kafka still has.
+    """Yield all announcements, anomalies and facts of health that Kafka still has.
 
     Raises
     ------
@@ -31,10 +33,10 @@ def history(settings: Settings) -> Iterator[Recorded]:
     """
     codec = Codec(schema_source(settings))
     names = settings.kafka.topics
-    for topic in (AGGREGATES, ANOMALIES):
+    for topic in (AGGREGATES, ANOMALIES, HEALTH):
         for message in read_back_messages(settings, names.name(topic), names.partitions(topic)):
             event = codec.decode(message.value() or b"")
-            if isinstance(event, CostAggregate | CostAnomaly):
+            if isinstance(event, CostAggregate | CostAnomaly | HealthFact):
                 yield message.partition() or 0, event
 
 
@@ -51,10 +53,10 @@ def would_say(rules: Sequence[Rule], events: Iterable[Recorded], shards: int, ru
         for rule in rules:
             applied = AlertRule(id=rule.id, applied_at=from_millis(0), by="test", definition=packed(rule))
             driver.feed(RULES, partition, applied)
-    for partition, event in _in_time(one for one in events if one[1].run == run):
+    for partition, event in _in_time(one for one in events if _is_of(one[1], run)):
         # A source that was silent before this is noticed at the latest now.
         driver.feed(RULES, 0, Tick(at=_at(event)))
-        driver.feed(AGGREGATES if isinstance(event, CostAggregate) else ANOMALIES, partition, event)
+        driver.feed(_TOPICS[type(event)], partition, event)
     return said
 
 
@@ -83,5 +85,11 @@ def incidents_of(said: Sequence[Alert]) -> list[Incident]:
     return list(newest.values())
 
 
-def _at(event: CostAggregate | CostAnomaly) -> datetime:
+def _is_of(event: CostAggregate | CostAnomaly | HealthFact, run: str) -> bool:
+    return isinstance(event, HealthFact) or event.run == run
+
+
+def _at(event: CostAggregate | CostAnomaly | HealthFact) -> datetime:
+    if isinstance(event, HealthFact):
+        return event.at
     return event.closed_at if isinstance(event, CostAggregate) else event.scored_at

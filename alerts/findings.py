@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Context, Decimal
 from typing import Literal
 
 from alerts.rule_parts import SEVERITIES, worst
-from alerts.rules import AnomalyRule, FeeRule, FreshnessRule
+from alerts.rules import AnomalyRule, FeeRule
 from alerts.wording import money, name_of, share
 from processors.series import ChargeKind, parse
 from schemas.events import AlertPart, AlertSeverity, CostAnomaly
@@ -54,15 +54,6 @@ class Finding:
     parts: Sequence[AlertPart] = field(default=())
     charges: Sequence[str] = ()
     ended: Literal["restated", "ended"] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SourceFacts:
-    """What is known of a source: when its last reading closed, and through which charge day (days since 1970)."""
-
-    source: str
-    closed_at: datetime
-    closed_through: int | None
 
 
 def of_anomaly(rule: AnomalyRule | FeeRule, event: CostAnomaly) -> Finding | None:
@@ -121,23 +112,4 @@ def _anomaly_in_words(event: CostAnomaly, rise: Decimal) -> str:
     return (
         f"{cost}, {money(abs(rise), event.currency)} ({relative}) {word} than the "
         f"{money(event.expected, event.currency)} expected"
-    )
-
-
-def of_source(rule: FreshnessRule, facts: SourceFacts, now: datetime) -> Finding:
-    """Return how fresh a source is at `now`."""
-    faults = []
-    if rule.silent_hours is not None and now - facts.closed_at > timedelta(hours=rule.silent_hours):
-        faults.append(f"closed no reading since {facts.closed_at:%Y-%m-%d %H:%M} UTC")
-    if rule.late_days is not None and facts.closed_through is not None:
-        late = (now.date() - day_of(facts.closed_through)).days
-        if late > rule.late_days:
-            faults.append(f"tells of no day after {day_of(facts.closed_through)}, {late} days ago")
-    return Finding(
-        track="",
-        rank=1 if faults else 0,
-        severity=rule.severity,
-        says=f"the source {facts.source} " + (" and ".join(faults) if faults else "is fresh"),
-        observed_at=now,
-        since=facts.closed_at,
     )

@@ -9,7 +9,7 @@ State of a partition (keys):
 - `figures/{series}`: what is known of a series that a rule watches;
 - `memory/{rule}/{subject}`: what a rule said of a series, a source, or an anomaly (by its id);
 - `anomaly/{id}`: the newest version seen, and while it is open all of it: a rule that comes later looks at it too;
-- `source/{source}`: last closed reading and newest closed day;
+- `source/…`, `health/…`: what time alone may change, in one partition only (`alerts.timed`);
 - `touched`: series of an announcement whose last part is still to come; `version`: the last one judged.
 """
 
@@ -17,27 +17,27 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from fnmatch import fnmatchcase
 from typing import Any, get_args
 
 from alerts.edge import fires, judge, withdraw
 from alerts.figures import Figures, learn
-from alerts.findings import SourceFacts, of_anomaly, of_source
+from alerts.findings import of_anomaly
 from alerts.rule_files import unpacked
-from alerts.rules import AnomalyRule, FeeRule, FreshnessRule, Rule, TotalRule
+from alerts.rules import AnomalyRule, FeeRule, HealthRule, Rule, TimedRule, TotalRule
+from alerts.timed import Timed, takes
 from alerts.total_findings import days_looked_at, of_totals
 from processors.series import parse, partition_of
 from processors.step import Json, Output, State, Step
 from schemas.codec import Codec
-from schemas.events import Alert, AlertRule, CostAggregate, CostAnomaly, Event, Tick
+from schemas.events import Alert, AlertRule, CostAggregate, CostAnomaly, Event, HealthFact, Tick
 from schemas.repository import RepositorySchemas
-from spendstream.clock import day_number, from_millis, to_millis
-from spendstream.topics import AGGREGATES, ALERTS, ANOMALIES, RULES
+from spendstream.clock import to_millis
+from spendstream.topics import AGGREGATES, ALERTS, ANOMALIES, HEALTH, RULES
 
 _TICK = timedelta(minutes=1)
 _CODEC = Codec(RepositorySchemas())
-#: The one partition that judges sources: every partition hears of every reading.
-_SOURCES_AT = 0
+#: The one partition that judges what is no cost: every partition hears of every reading.
+TIMED_AT = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def rule_step(options: RuleOptions) -> Step:
     """Return the application of rules as a step."""
     return Step(
         name="rules",
-        inputs=(RULES, ANOMALIES, AGGREGATES),
+        inputs=(RULES, ANOMALIES, AGGREGATES, HEALTH),
         open=lambda partition, state, counts: RulePartition(options, partition, state, counts),
         tick_every=_TICK,
     )
@@ -73,7 +73,11 @@ class RulePartition:
         self._counts = counts
         self._rules: dict[str, Rule] = {}
         self._watching: dict[str, list[TotalRule]] = {}
-        self._sources = {key.removeprefix("source/") for key, _ in state.scan("source/")}
+        self._timed = (
+            Timed(state, self._rules.values, lambda rule, subject, found: self._judge(rule, subject, subject, found))
+            if partition == TIMED_AT
+            else None
+        )
         for _, applied in state.scan("rule/"):
             self._know(applied)
         self._open: dict[str, CostAnomaly] = {}
@@ -92,9 +96,11 @@ class RulePartition:
             case CostAnomaly() if event.run == self._options.run:
                 return self._of_anomaly(event)
             case CostAggregate() if event.run == self._options.run:
-                return [*self._of_totals(event), *self._of_source(event)]
-            case Tick():
-                return self._at(event.at)
+                return self._of_totals(event)
+            case HealthFact() if self._timed is not None:
+                return self._out(self._timed.take(event))
+            case Tick() if self._timed is not None:
+                return self._out(self._timed.at(event.at))
         return ()
 
     # Rules
@@ -131,7 +137,7 @@ class RulePartition:
         said = []
         firing = self._firing.get(before.id, {})
         for key, subject in sorted(firing.items()):
-            if after is not None and after.enabled and after.kind == before.kind and _takes(after, subject):
+            if after is not None and after.enabled and _asks_the_same(before, after) and _takes(after, subject):
                 continue
             said += withdraw(before, subject, _currency(before, subject), self._state.get(key), at, self._options.run)
             self._state.delete(key)
@@ -168,6 +174,10 @@ class RulePartition:
             self._open[name] = event
 
     def _of_totals(self, event: CostAggregate) -> list[Output]:
+        heard = [] if self._timed is None or event.part < event.parts - 1 else self._timed.hear(event)
+        return self._out([*self._of_known_totals(event), *heard])
+
+    def _of_known_totals(self, event: CostAggregate) -> list[Alert]:
         last: Any = self._state.get("version")
         if last is not None and event.version < last:
             self._counts["announcements_known"] += 1
@@ -188,32 +198,7 @@ class RulePartition:
             figures = self._figures(series)
             for rule in self._watchers(series):
                 said += self._judge(rule, series, series, of_totals(rule, series, figures, event.closed_at))
-        return self._out(said)
-
-    def _of_source(self, event: CostAggregate) -> list[Output]:
-        if self._partition != _SOURCES_AT or event.part < event.parts - 1:
-            return []
-        key = f"source/{event.source}"
-        known: Any = self._state.get(key) or [0, None]
-        through = None if event.closed_through is None else day_number(event.closed_through)
-        newest = max((day for day in (known[1], through) if day is not None), default=None)
-        self._state.put(key, [max(known[0], to_millis(event.closed_at)), newest])
-        self._sources.add(event.source)
-        return self._judge_source(event.source, event.closed_at)
-
-    def _at(self, now: datetime) -> list[Output]:
-        if self._partition != _SOURCES_AT:
-            return []
-        return [output for source in sorted(self._sources) for output in self._judge_source(source, now)]
-
-    def _judge_source(self, source: str, now: datetime) -> list[Output]:
-        known: Any = self._state.get(f"source/{source}")
-        facts = SourceFacts(source, from_millis(known[0]), known[1])
-        said: list[Alert] = []
-        for rule in self._rules.values():
-            if isinstance(rule, FreshnessRule) and _takes(rule, source):
-                said += self._judge(rule, source, source, [of_source(rule, facts, now)])
-        return self._out(said)
+        return said
 
     # What both need
 
@@ -259,11 +244,17 @@ class RulePartition:
         ]
 
 
+def _asks_the_same(before: Rule, after: Rule) -> bool:
+    if isinstance(before, HealthRule) and isinstance(after, HealthRule):
+        return before.check == after.check
+    return before.kind == after.kind
+
+
 def _takes(rule: Rule, subject: str) -> bool:
-    if isinstance(rule, FreshnessRule):
-        return any(fnmatchcase(subject, pattern) for pattern in rule.source)
+    if isinstance(rule, TimedRule):
+        return takes(rule, subject)
     return rule.where.takes(parse(subject), any_level=isinstance(rule, AnomalyRule | FeeRule))
 
 
 def _currency(rule: Rule, subject: str) -> str | None:
-    return None if isinstance(rule, FreshnessRule) else parse(subject).currency
+    return None if isinstance(rule, TimedRule) else parse(subject).currency

@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from alerts.budget_rules import BudgetRule
+from alerts.health_rules import CommitmentRule, CreditRule, FreshnessRule, HealthRule
 from alerts.periods import MONTHS
 from alerts.rule_parts import (
     SEVERITIES,
@@ -20,7 +21,6 @@ from alerts.rule_parts import (
     ChargeClass,
     Charges,
     Measure,
-    Patterns,
     Selector,
     windows_are_kept,
 )
@@ -33,10 +33,11 @@ __all__ = [
     "BudgetRule",
     "ChangeRule",
     "FeeRule",
-    "FreshnessRule",
+    "HealthRule",
     "Rule",
     "Selector",
     "ThresholdRule",
+    "TimedRule",
     "TotalRule",
 ]
 
@@ -110,24 +111,19 @@ class ChangeRule(BaseRule):
         return self
 
 
-class FreshnessRule(BaseRule):
-    """Alerts when a source is silent, or what it tells ends too long ago."""
-
-    kind: Literal["freshness"]
-    source: Patterns = Field(("*",), description="names of sources, as cost_explorer or focus.main")
-    silent_hours: Annotated[float, Field(gt=0)] | None = Field(None, description="since its last closed reading")
-    late_days: Annotated[int, Field(ge=1)] | None = Field(None, description="since the newest closed day")
-    severity: AlertSeverity = "warning"
-
-    @model_validator(mode="after")
-    def _asks_something(self) -> Self:
-        if self.silent_hours is None and self.late_days is None:
-            raise ValueError("set silent_hours, late_days or both")
-        return self
-
-
 #: Rules of kinds that watch a series' totals.
-TotalRule = ThresholdRule | ChangeRule | BudgetRule
+TotalRule = ThresholdRule | ChangeRule | BudgetRule | CreditRule
+#: Rules about what is no cost, and what time alone may change.
+TimedRule = FreshnessRule | HealthRule | CommitmentRule
 Rule = Annotated[
-    AnomalyRule | FeeRule | ThresholdRule | ChangeRule | BudgetRule | FreshnessRule, Field(discriminator="kind")
+    AnomalyRule
+    | FeeRule
+    | ThresholdRule
+    | ChangeRule
+    | BudgetRule
+    | CreditRule
+    | CommitmentRule
+    | FreshnessRule
+    | HealthRule,
+    Field(discriminator="kind"),
 ]

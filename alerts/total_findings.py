@@ -5,6 +5,8 @@ from datetime import date, datetime
 from alerts.budgets import of_budget
 from alerts.figures import DAYS, Figures
 from alerts.findings import Finding
+from alerts.health_findings import of_credit
+from alerts.health_rules import CreditRule
 from alerts.periods import MONTHS, period
 from alerts.rule_parts import SEVERITIES, kinds_of, worst
 from alerts.rules import BudgetRule, ChangeRule, ThresholdRule, TotalRule
@@ -13,11 +15,15 @@ from processors.series import parse
 from spendstream.clock import day_of
 from spendstream.money import from_units
 
+#: A credit is used up over years; what is older says `opening`.
+_CREDIT_DAYS = 732
 _LENGTHS = {"day": 1, "d7": 7, "d30": 30}
 
 
 def days_looked_at(rule: TotalRule) -> int:
     """Return how many days of a series a rule looks back on."""
+    if isinstance(rule, CreditRule):
+        return _CREDIT_DAYS
     return max(DAYS, rule.days_looked_at) if isinstance(rule, BudgetRule) else DAYS
 
 
@@ -27,6 +33,8 @@ def of_totals(rule: TotalRule, key: str, figures: Figures, at: datetime) -> list
         return _of_threshold(rule, key, figures, at)
     if isinstance(rule, ChangeRule):
         return _of_change(rule, key, figures, at)
+    if isinstance(rule, CreditRule):
+        return of_credit(rule, key, figures, at)
     return of_budget(rule, key, figures, at)
 
 

@@ -132,6 +132,10 @@ class LiveStep:
         await self.app.stop()
         await self._outbox.stop()
 
+    async def tell(self, outputs: Sequence[Output]) -> None:
+        """Send what is about the step and follows from no event; Kafka has it when this returns."""
+        await self._send(outputs, {})
+
     @property
     def under_way(self) -> int:
         """Events that were processed and are not yet settled."""

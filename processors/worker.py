@@ -11,7 +11,9 @@ import logging
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Literal
 
 from aiohttp import web
@@ -21,6 +23,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from processors.backlog import Backlog
+from processors.backlog_report import BacklogReport
 from processors.live import Faults, LiveStep, no_faults
 from processors.live_names import changelog_name
 from processors.step import Step
@@ -63,10 +66,14 @@ def _fatal(error: BaseException) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a worker does: its steps, for a deployment and run, and what its service is called in `health`."""
+    """What a worker does: its steps, for a deployment and run, and what its service is called in `health`.
+
+    `beside` is entered when the steps run and left when they stop.
+    """
 
     service: Literal["process", "alert"]
     steps: Callable[[Settings], tuple[Step, ...]]
+    beside: Callable[[Settings], AbstractContextManager[object]] = lambda _: contextlib.nullcontext()
 
     def chosen(self, settings: Settings) -> dict[str, Step]:
         """Return the steps that this worker runs, by name; ConfigurationError when the settings name an unknown one."""
@@ -126,6 +133,7 @@ async def _work(settings: Settings, live_run: LiveRun, faults: Faults, work: Wor
                 running.append(step)
                 await _started(step, stop)
             log.info("processing %s of run %s", ", ".join(step.step.name for step in live), run)
+            open_until_the_end.enter_context(work.beside(settings))
             looking = asyncio.ensure_future(_look(live, backlogs, progress, settings.health.stalled_seconds / 8))
             open_until_the_end.callback(looking.cancel)
             return await _watch(live, backlogs, progress, stop, lambda: live_run.now() in {None, run})
@@ -174,12 +182,14 @@ async def _started(step: LiveStep, stop: asyncio.Event) -> None:
 
 
 async def _look(live: list[LiveStep], backlogs: list[Backlog], progress: Progress, every: float) -> None:
-    """Ask Kafka now and then what waits; committed offsets are progress, also those of another worker."""
+    """Ask Kafka now and then what waits, and tell of it; committed offsets are progress, also of another worker."""
+    report = BacklogReport()
     while True:
         for step, backlog in zip(live, backlogs, strict=True):
             await asyncio.to_thread(backlog.look, step.partitions)
             if backlog.moved:
                 progress.moved()
+            await step.tell(report.of(step.step.name, backlog.events, datetime.now(UTC)))
         await asyncio.sleep(every)
 
 

@@ -139,6 +139,31 @@ class DeliveryState:
     """When its rule had fired."""
 
 
+HealthCheck = Literal["run_missed", "run_failing", "run_slow", "dead_letters", "backlog", "undelivered"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthFact:
+    """How something in the deployment fares: a source's runs, dead letters, what waits for a step, what was not
+    delivered."""
+
+    SUBJECT: ClassVar[str] = "alert.health"
+
+    id: str
+    """The same for the same fact, however often it is told."""
+    check: HealthCheck
+    """Begin of the newest good run; failed runs in a row; minutes of the newest run; a dead letter; events that wait;
+    a message that was given up."""
+    subject: str
+    """Whose: a source, a step or stage, a receiver."""
+    at: datetime
+    """When it was so."""
+    value: float
+    """The number that the check is about."""
+    note: str
+    """In words, why."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentChild:
     """One entry of an array of IncidentChild."""
@@ -1114,6 +1139,7 @@ class UsageMetrics:
 Event = (
     Alert
     | DeliveryState
+    | HealthFact
     | Incident
     | Notification
     | CostReport
@@ -1141,6 +1167,7 @@ Event = (
 EVENT_CLASSES: tuple[type[Event], ...] = (
     Alert,
     DeliveryState,
+    HealthFact,
     Incident,
     Notification,
     CostReport,

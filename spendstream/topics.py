@@ -54,6 +54,7 @@ DEAD_LETTERS = Topic("dead.letters", "delete", HORIZON_DAYS * DAY_MS, sharded=Fa
 SOURCE_RUNS = Topic("source.runs", "compact", 0, sharded=False)
 RUNS = Topic("config.runs", "compact", 0, sharded=False)
 RULES = Topic("config.rules", "compact", 0)
+HEALTH = Topic("alert.health", "delete", 30 * DAY_MS)
 ALERTS = Topic("alerts", "delete", HORIZON_DAYS * DAY_MS)
 INCIDENTS = Topic("alert.incidents", "compact", 0)
 TRANSITIONS = Topic("alert.transitions", "delete", HORIZON_DAYS * DAY_MS)
@@ -75,6 +76,7 @@ TOPICS = (
     SOURCE_RUNS,
     RUNS,
     RULES,
+    HEALTH,
     ALERTS,
     INCIDENTS,
     TRANSITIONS,

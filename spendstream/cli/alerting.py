@@ -16,6 +16,8 @@ from spendstream.cli.terminal import AsJson, group, plainly, print_json
 from spendstream.clock import SystemClock
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from alerts.applied import Difference
     from alerts.backtest import Recorded
     from schemas.events import Alert, IncidentAction
@@ -92,7 +94,8 @@ def dry_run(
         return
     settings = configuration.load()
     if simulated:
-        events, run = _simulated(settings, days), settings.processing.run
+        events: Sequence[Recorded] = _simulated(settings, days)
+        run = settings.processing.run
     else:
         events, run = list(history(settings)), live_run(settings)
     said = would_say(found, events, settings.kafka.shards, run)
@@ -106,7 +109,7 @@ def dry_run(
     _tell_what_was_said(said)
 
 
-def _simulated(settings: "configuration.Settings", days: int) -> "list[Recorded]":
+def _simulated(settings: "configuration.Settings", days: int) -> "Sequence[Recorded]":
     from spendstream.local.simulated_history import simulated_history  # noqa: PLC0415 - it loads all of detection
 
     console = Console(stderr=True)

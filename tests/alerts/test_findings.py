@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from alerts.edge import fires, judge, withdraw
 from alerts.figures import DAYS, Figures, learn
-from alerts.findings import SourceFacts, of_anomaly, of_source
+from alerts.findings import of_anomaly
+from alerts.health_findings import SourceFacts, of_source
 from alerts.rules import Bar, Selector
 from alerts.total_findings import days_looked_at, of_totals
 from processors.series import parse

@@ -23,7 +23,11 @@ rules:
   - {id: jump, kind: change, where: {service: Amazon*}, window: d7, severities: {warning: {share: 0.5}}}
   - {id: team-budget, kind: budget, where: {tag: team, value: search}, amount: 10000, burn: {fast: 4, slow: 2}}
   - {id: silent, kind: freshness, silent_hours: 30, late_days: 3}
+  - {id: letters, kind: health, check: dead_letters, subject: ledger, limit: 10, hours: 6}
+  - {id: plans, kind: commitment, ends: {plan a: "2027-01-31"}, before_days: {"30": info}}
+  - {id: credit, kind: credit, where: {}, amount: 1000, start: "2026-01-01"}
 """
+ENDS = ["health", "commitment", "credit"]
 
 
 def faults(text: str) -> str:
@@ -34,7 +38,7 @@ def faults(text: str) -> str:
 
 def test_every_kind_of_rule_can_be_written():
     rules = parse(GOOD, "rules.yaml")
-    assert [rule.kind for rule in rules] == ["anomaly", "fee", "threshold", "change", "budget", "freshness"]
+    assert [rule.kind for rule in rules] == ["anomaly", "fee", "threshold", "change", "budget", "freshness", *ENDS]
 
 
 def test_a_rule_comes_back_from_an_event_as_it_went():

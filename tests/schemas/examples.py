@@ -21,6 +21,7 @@ from schemas.events import (
     DeadLetter,
     DeliveryState,
     Event,
+    HealthFact,
     Incident,
     IncidentAlert,
     IncidentChild,
@@ -296,6 +297,7 @@ EXAMPLES: tuple[Event, ...] = (
         labels={"team": "search"},
         runbook="https://example.com/costs",
     ),
+    HealthFact(id="l1", check="dead_letters", subject="ledger", at=T, value=1.0, note="cut off"),
     AlertRequest(id="q1", incident="i1", action="snooze", by="ann", at=T, why="known", until=T),
     Incident(
         run="live",

@@ -18,6 +18,7 @@ from schemas.events import (
     CostHead,
     CostPartial,
     Event,
+    HealthFact,
     Notification,
     SourceRun,
     Tick,
@@ -37,7 +38,7 @@ from tests.schemas.examples import EXAMPLES
 CODEC = Codec(RepositorySchemas())
 NUMBERS = itertools.count()
 #: Events that no table holds: state between steps, what people ask of incidents, the log of delivery.
-WITHOUT_ROWS = {CostHead, CostPartial, SourceRun, Tick, AlertRequest, Notification}
+WITHOUT_ROWS = {CostHead, CostPartial, SourceRun, Tick, AlertRequest, HealthFact, Notification}
 
 
 class CrashError(Exception):
