@@ -90,6 +90,7 @@ def test_a_dry_run_shows_the_last_days_and_how_often_each_rule_fired(deployment)
     assert "rises would have fired 2 times, in 2 incidents" in said("rules", "test", "rules.yaml", "--days", "120")
 
 
+@pytest.mark.slow
 def test_rules_are_tried_on_a_simulated_organisation_without_a_kafka(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     Path("rules.yaml").write_text("rules: [{id: day, kind: threshold, where: {}, window: day, limits: {info: 1}}]")
