@@ -7,7 +7,7 @@ from datetime import datetime
 
 from alerts.own_incidents import CANARY
 from alerts.routing import Told
-from alerts.wording import money, name_of, plain, share
+from alerts.wording import money, name_of, plain, share, squeezed
 from processors.series import parse
 from schemas.events import Incident
 
@@ -89,11 +89,11 @@ def view(told: Told) -> View:
     facts.append(("Rules", ", ".join(incident.rules)))
     facts.append(("Incident", incident.id))
     return View(
-        plain(_title(incident), 200),
+        squeezed(plain(_title(incident), 1_000), 200),
         plain(incident.says, _LONGEST),
         tuple((name, plain(value, _LONGEST)) for name, value in facts),
         tuple(f"{share(child.share)} {plain(name_of(child.series), 200)}" for child in incident.children),
-        incident.runbook,
+        None if incident.runbook is None else plain(incident.runbook, _LONGEST),
         told.link,
     )
 

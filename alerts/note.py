@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from alerts.wording import printable
+from alerts.wording import plain, printable
+
+_LONGEST_TITLE = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class Note:
     kind
         What it is: a report, or a canary, which is told to see whether it arrives.
     title
-        One line of plain text.
+        One line of plain text; it becomes one, whatever it was.
     text
         The whole in plain text; lines of any channel.
     html
@@ -52,6 +54,9 @@ class Note:
     html: str | None = None
     attachments: Sequence[Attachment] = ()
     thread: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "title", plain(self.title, _LONGEST_TITLE))
 
     def shortened(self, longest: int) -> str:
         """Return the text without control and direction marks, its lines kept, cut to `longest` characters."""

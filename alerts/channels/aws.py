@@ -8,7 +8,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from alerts.channels.channel import Outcome
+from alerts.channels.channel import Outcome, pause_of
 from spendstream.settings import ConfigurationError, Settings
 
 #: Throttling and pauses pass.
@@ -43,14 +43,17 @@ def client(service: str, region: str, settings: Settings) -> Any:  # noqa: ANN40
 async def call(service: str, method: Callable[..., Mapping[str, Any]], **arguments: Any) -> Outcome:  # noqa: ANN401
     """Call a method of a client in a thread, because boto3 blocks; what AWS calls the message is the handle."""
     try:
-        answer = await asyncio.to_thread(method, **arguments)
+        answered = await asyncio.to_thread(method, **arguments)
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "unknown")
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        answer = error.response.get("ResponseMetadata", {})
         return Outcome(
-            accepted=False, retry=code in _RETRIED or status >= _SERVER_ERROR, error=f"{service} says {code}"
+            accepted=False,
+            retry=code in _RETRIED or answer.get("HTTPStatusCode", 0) >= _SERVER_ERROR,
+            error=f"{service} says {code}",
+            retry_after=pause_of(answer.get("HTTPHeaders", {}).get("retry-after")),
         )
     except BotoCoreError as error:
         # Credentials and connections come back; the texts of these errors hold addresses.
         return Outcome(accepted=False, retry=True, error=f"{service} cannot be asked: {type(error).__name__}")
-    return Outcome(accepted=True, handle=answer.get("MessageId"))
+    return Outcome(accepted=True, handle=answered.get("MessageId"))

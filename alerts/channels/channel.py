@@ -121,12 +121,12 @@ def _outcome(status: int, retry_after: str | None) -> Outcome:
     if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         return ACCEPTED
     if status in _RETRIED or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Outcome(accepted=False, retry=True, error=f"status {status}", retry_after=_length(retry_after))
+        return Outcome(accepted=False, retry=True, error=f"status {status}", retry_after=pause_of(retry_after))
     return Outcome(accepted=False, error=f"status {status}", denied=status in _DENIED)
 
 
-def _length(retry_after: str | None) -> timedelta | None:
-    """Return what a Retry-After header asks for: seconds, or a date; None for what is neither."""
+def pause_of(retry_after: str | None) -> timedelta | None:
+    """Return how long a Retry-After header asks to wait: seconds, or a date; None for what is neither."""
     if retry_after is None:
         return None
     if retry_after.strip().isdigit():

@@ -24,9 +24,9 @@ from alerts.wording import plain, squeezed
 LONGEST = 9_500_000
 _SUBJECT = 120
 _REFERENCES = 10
-#: How much is told: incidents in full, and children of each; less and less until the mail is small enough.
-_FULL, _CHILDREN = 20, 10
-_MEASURES = ((_FULL, _CHILDREN), (_FULL, 0), (3, 0))
+#: How much is told: incidents in full, and children of each, as HTML too; less and less until the mail is small enough.
+#: Much more than the first, and Gmail would hide the end: it shows 102 KB of HTML.
+_MEASURES = ((8, 10, True), (8, 0, True), (3, 0, True), (3, 0, False))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +116,9 @@ def mail_of(message: Message, envelope: Envelope, longest: int = LONGEST) -> Ema
     """Return the mail of a message, in at most `longest` bytes; what is left out for that, it says."""
     answers = next((told.handle for told in message.told if told.handle is not None), None)
 
-    def made(full: int, children: int) -> EmailMessage:
+    def made(full: int, children: int, with_html: bool) -> EmailMessage:
         short = replace(message, told=message.told[:full])
-        cut = "" if (full, children) == (_FULL, _CHILDREN) else _CUT
+        cut = "" if (full, children, with_html) == _MEASURES[0] else _CUT
         more = len(message.told) - len(short.told)
         text = in_text(short, children) + (f"\n\nand {more} more: spendstream incidents list" if more > 0 else "")
         return compose(
@@ -126,13 +126,13 @@ def mail_of(message: Message, envelope: Envelope, longest: int = LONGEST) -> Ema
             name=message.id,
             subject=headline(message),
             text=f"{text}\n\n{cut}".rstrip() + "\n",
-            html=html_of(message, full, children, cut),
+            html=html_of(message, full, children, cut) if with_html else None,
             at=message.at,
             threads=[f"{told.incident.run}/{told.incident.id}" for told in message.told],
             answers=answers,
         )
 
-    return _smallest(longest, [partial(made, full, children) for full, children in _MEASURES])
+    return _smallest(longest, [partial(made, *measure) for measure in _MEASURES])
 
 
 def mail_of_note(note: Note, envelope: Envelope, longest: int = LONGEST) -> EmailMessage:

@@ -12,6 +12,8 @@ from typing import Any
 import mrml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from alerts.wording import printable
+
 _HERE = Path(__file__).parent
 
 
@@ -41,6 +43,8 @@ def _environment(folder: Path) -> Environment:
     return Environment(
         loader=FileSystemLoader([folder, _HERE]),
         autoescape=True,
+        # MJML takes no control signs, and a reader no direction marks.
+        finalize=lambda value: printable(value) if type(value) is str else value,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

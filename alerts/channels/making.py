@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -63,12 +63,17 @@ class _Renewing:
         return self._channel.pause
 
     async def send(self, message: Message) -> Outcome:
-        outcome = await self._channel.send(message)
-        return await self._channel.send(message) if outcome.denied and await self._renewed() else outcome
+        return await self._handed(lambda channel: channel.send(message))
 
     async def note(self, note: Note) -> Outcome:
-        outcome = await self._channel.note(note)
-        return await self._channel.note(note) if outcome.denied and await self._renewed() else outcome
+        return await self._handed(lambda channel: channel.note(note))
+
+    async def _handed(self, over: Callable[[Channel], Awaitable[Outcome]]) -> Outcome:
+        try:
+            outcome = await over(self._channel)
+            return await over(self._channel) if outcome.denied and await self._renewed() else outcome
+        except Exception as error:  # noqa: BLE001 - one message that cannot be written must not stop all others
+            return Outcome(accepted=False, error=f"the message cannot be written: {type(error).__name__}")
 
     async def _renewed(self) -> bool:
         """Read the secrets again; tell whether another one came."""

@@ -21,7 +21,7 @@ from alerts.routing import Told
 from alerts.wording import plain
 
 _SUMMARY = 1_024
-_NOTE = 100_000
+_NOTE = 50_000
 _CHILDREN = 10
 
 

@@ -89,10 +89,10 @@ def text_of(message: Message) -> str:
     """Return a message as one text: the worst incident, since when, and how many more there are."""
     worst = max(message.told, key=lambda told: SEVERITIES.index(told.incident.severity))
     more = f" +{len(message.told) - 1} more." if len(message.told) > 1 else ""
-    tail = f" Since {worst.incident.since:%d %b %H:%M} UTC.{more} Incident {plain(worst.incident.id, 20)}"
+    tail = f"Since {worst.incident.since:%d %b %H:%M} UTC.{more} Incident {plain(worst.incident.id, 20)}"
     title = _gsm(view(worst).title)
-    room = _LONGEST - len(_gsm(tail)) - 1
-    return f"{squeezed(title, room)}.{_gsm(tail)}"
+    room = _LONGEST - len(_gsm(tail)) - 2
+    return f"{squeezed(title, room)}. {_gsm(tail)}"
 
 
 def _fitted(text: str) -> str:

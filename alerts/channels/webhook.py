@@ -22,6 +22,7 @@ from alerts.message import Message, view
 from alerts.note import Note
 from alerts.receivers import WebhookReceiver
 from alerts.routing import Told
+from alerts.wording import plain
 from spendstream.clock import to_millis
 
 _LONGEST_NOTE = 100_000
@@ -95,7 +96,7 @@ def _incident(told: Told) -> dict[str, Any]:
         "version": incident.version,
         "state": incident.state,
         "severity": incident.severity,
-        "reason": told.reason,
+        "reason": plain(told.reason, 600),
         "title": words.title,
         "says": words.says,
         "scope": incident.scope,
