@@ -9,15 +9,16 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
-from spendstream.local.demo import SIMULATED_SEED
-from spendstream.local.simulator import Organisation
+from alerts.receivers import WebhookReceiver
+from alerts.routes import read
+from spendstream.local.demo_incident import ACCOUNT, SERVICE, organisation, routing, terminal
 
 BILLS = Path(__file__).parents[1] / "spendstream" / "local" / "data" / "focus" / "focus_sample.csv"
 
 
 def sum_of_the_organisation(at: datetime) -> dict[str, Decimal]:
     """The bill that the simulated AWS tells at a time, from its model alone, over the days that are read."""
-    model = Organisation(seed=SIMULATED_SEED)
+    model = organisation(at)
     totals: dict[str, Decimal] = defaultdict(Decimal)
     first = at.date() - timedelta(days=13)
     if at.day <= 6:
@@ -38,7 +39,7 @@ def sum_of_the_file() -> dict[str, dict[str, Decimal]]:
     return totals
 
 
-def test_the_demo_agrees_with_the_bills_to_the_last_digit():
+def test_the_demo_agrees_with_the_bills_to_the_last_digit_and_tells_of_the_incident():
     done = subprocess.run(
         [sys.executable, "-m", "spendstream.cli", "demo", "--once", "--json"],
         capture_output=True,
@@ -56,3 +57,16 @@ def test_the_demo_agrees_with_the_bills_to_the_last_digit():
     assert document["lines"] > 1000
     assert document["readings"] == 4
     assert document["dead_letters"] == 0
+    [message] = document["messages"]
+    [incident] = message["incidents"]
+    assert incident["scope"] == f"USD/provider=AWS/account={ACCOUNT}/service={SERVICE}"
+    assert (incident["state"], incident["severity"], incident["rules"]) == ("firing", "critical", ["sudden-rise"])
+    assert Decimal(incident["impact_per_day"]) > 50
+
+
+def test_the_only_receiver_of_the_demo_is_on_this_machine(tmp_path):
+    with terminal() as receiver:
+        environment = routing(receiver.url, tmp_path)
+    [only] = read(Path(environment["SPENDSTREAM_ALERTS__ROUTING"])).receivers
+    assert isinstance(only, WebhookReceiver)
+    assert only.url.get_secret_value().startswith("http://127.0.0.1:")

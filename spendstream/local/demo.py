@@ -1,4 +1,4 @@
-"""`spendstream demo`: real bills through Kafka, Faust and ClickHouse, inside one terminal."""
+"""`spendstream demo`: real bills and a simulated incident through all services, inside one terminal."""
 
 import json
 import os
@@ -18,7 +18,8 @@ from rich.table import Table
 
 from producers.runner import read_once
 from sinks.migrate import migrate
-from spendstream.local.simulator import Organisation, SimulatedAWS, SimulatedClock
+from spendstream.local.demo_incident import Terminal, apply_rules, organisation, routing, show, terminal
+from spendstream.local.simulator import SimulatedAWS, SimulatedClock
 from spendstream.local.stack import LocalStack, touch_topics
 from spendstream.settings import Settings, load
 from spendstream.supervise import Services
@@ -26,7 +27,6 @@ from spendstream.verify import Report, verify
 
 #: Billing account of the simulated organisation.
 SIMULATED_PAYER = "100000000000"
-SIMULATED_SEED = 7
 _PATIENCE_SECONDS = 120
 
 
@@ -35,7 +35,7 @@ def run(*, once: bool, as_json: bool) -> int:
     console = Console(stderr=as_json)
     began = time.monotonic()
     bills = files("spendstream.local") / "data" / "focus" / "focus_sample.csv"
-    with as_file(bills) as path, LocalStack() as stack, _simulated_aws(moving=not once) as aws:
+    with as_file(bills) as path, LocalStack() as stack, _simulated_aws(moving=not once) as aws, terminal() as receiver:
         exports = [{"name": "sample", "path": str(path)}]
         os.environ.update(stack.environment, SPENDSTREAM_FOCUS=json.dumps(exports), **_simulated_settings(aws))
         settings = load()
@@ -55,10 +55,18 @@ def run(*, once: bool, as_json: bool) -> int:
             accounts = _ask(address, group_by="provider,account", granularity="total")
             freshness = json.load(urlopen(f"{address}/v1/freshness", timeout=10))  # noqa: S310 - our own address
             seconds = round(time.monotonic() - began, 1)
-            if as_json:
-                _print_json(answer, reports, report, seconds, aws.clock.now())
-            else:
+            if not as_json:
                 _show(console, answer, accounts, freshness, address, seconds)
+                console.print("[dim]Now the rules look at it …[/dim]")
+            # Begun now, they take nothing from the way to the figures.
+            with Services(["alert", "deliver"], routing(receiver.url, stack.folder), None) as alerting:
+                apply_rules(settings)
+                told = _told(alerting, receiver)
+                if as_json:
+                    _print_json(answer, reports, report, seconds, aws.clock.now(), told)
+                else:
+                    show(console, told)
+                    console.print(f"From start to the message: {time.monotonic() - began:.0f} s")
                 if not once:
                     console.print("ctrl-C ends it")
                     _wait()
@@ -67,7 +75,8 @@ def run(*, once: bool, as_json: bool) -> int:
 
 def _simulated_aws(*, moving: bool) -> SimulatedAWS:
     """An AWS that begins at the real time, so that its bill reaches until today."""
-    return SimulatedAWS(Organisation(seed=SIMULATED_SEED), SimulatedClock(datetime.now(UTC), speed=1 if moving else 0))
+    now = datetime.now(UTC)
+    return SimulatedAWS(organisation(now), SimulatedClock(now, speed=1 if moving else 0))
 
 
 def _simulated_settings(aws: SimulatedAWS) -> dict[str, str]:
@@ -99,6 +108,14 @@ def _answer(services: Services, address: str, **parameters: str) -> Any:  # noqa
     raise OSError(f"{address} did not answer within {_PATIENCE_SECONDS} s")
 
 
+def _told(services: Services, receiver: Terminal) -> list[dict[str, Any]]:
+    """Wait until the terminal is told of the incident."""
+    for _ in _attempts(services):
+        if receiver.told:
+            return receiver.told
+    raise OSError(f"no message came within {_PATIENCE_SECONDS} s")
+
+
 def _ask(address: str, **parameters: str) -> Any:  # noqa: ANN401 - JSON
     query = urlencode({"from": "2000-01-01", "to": "2039-12-31", "measure": "billed", **parameters})
     return json.load(urlopen(f"{address}/v1/costs?{query}", timeout=10))  # noqa: S310 - our own address
@@ -116,7 +133,14 @@ def _attempts(services: Services) -> Iterator[None]:
         time.sleep(0.3)
 
 
-def _print_json(answer: Any, reports: list[Any], report: Any, seconds: float, at: datetime) -> None:  # noqa: ANN401 - JSON
+def _print_json(
+    answer: Any,  # noqa: ANN401 - JSON
+    reports: list[Any],
+    report: Report,
+    seconds: float,
+    at: datetime,
+    told: list[dict[str, Any]],
+) -> None:
     totals: dict[str, dict[str, str]] = {}
     for row in answer["rows"]:
         totals.setdefault(row["provider"], {})[row["service"]] = row["cost"]
@@ -129,6 +153,7 @@ def _print_json(answer: Any, reports: list[Any], report: Any, seconds: float, at
         "dead_letters": sum(one.dead_letters for one in reports),
         "simulated_at": at.isoformat(),
         "seconds": seconds,
+        "messages": told,
     }
     sys.stdout.write(json.dumps(document, indent=2) + "\n")
 

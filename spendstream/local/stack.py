@@ -28,8 +28,10 @@ def touch_topics(settings: Settings) -> None:
 class LocalStack:
     """Kafka inside this process, ClickHouse beside it, and folders that go when it ends.
 
-    `environment` holds the settings that lead every service to it.
+    `environment` holds the settings that lead every service to it, `folder` is one that goes when it ends.
     """
+
+    folder: Path
 
     def __init__(self) -> None:
         self._stack = ExitStack()
@@ -37,7 +39,7 @@ class LocalStack:
 
     def __enter__(self) -> Self:
         """Start both, and wait until they answer."""
-        folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="spendstream-")))
+        folder = self.folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="spendstream-")))
         broker = self._stack.enter_context(EmbeddedBroker())
         clickhouse = self._stack.enter_context(LocalClickHouse(folder / "clickhouse"))
         self.environment = _environment(broker.bootstrap, clickhouse.url, folder)
