@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from alerts import routes, rule_files
+from alerts.channels.making import CHANNELS
 from alerts.incident_states import STATES
 from alerts.routes import Routing
 from alerts.rule_files import parse, schema
@@ -35,3 +36,9 @@ def test_the_files_of_the_compose_services_can_be_used():
 def test_every_kind_of_rule_and_every_state_is_explained():
     kinds = re.findall(r'"const": "(\w+)"', schema())
     assert [name for name in (*kinds, *STATES) if f"| `{name}` |" not in TEXT and f"| {name} |" not in TEXT] == []
+
+
+def test_there_is_a_receiver_of_every_channel_and_a_row_about_it():
+    shown = {one["channel"] for text in EXAMPLES for one in (yaml.safe_load(text) or {}).get("receivers", [])}
+    assert shown == set(CHANNELS)
+    assert [name for name in CHANNELS if f"| `{name}` |" not in TEXT] == []
