@@ -76,6 +76,38 @@ class RollingAnswer(Document):
     next_cursor: str | None = Field(description=NEXT)
 
 
+class ForecastRow(Document):
+    """What a series comes to by the end of a horizon."""
+
+    currency: str
+    series: str
+    kind: str = Field(description="charge class")
+    horizon: Literal["day", "month", "quarter"]
+    level: str
+    provider: str
+    account: str
+    service: str
+    tag: str
+    value: str
+    day: date = Field(description="day on which it was foretold, UTC")
+    ends: date = Field(description="last day of the horizon")
+    settled: date = Field(description="last day whose cost was learnt; later ones are judged by what is visible")
+    so_far: Money = Field(description="cost of the horizon's settled days")
+    mean: Money = Field(description="what it comes to by the end")
+    lower: Money = Field(description="lower end of the band")
+    upper: Money = Field(description="upper end of the band")
+    coverage: float = Field(description="probability that the band holds what it comes to")
+    source: str
+    closed_at: datetime = Field(description="close of the reading that it follows")
+
+
+class ForecastsAnswer(Document):
+    """Answer of `/v1/forecasts`."""
+
+    rows: list[ForecastRow]
+    next_cursor: str | None = Field(description=NEXT)
+
+
 class TotalRow(Document):
     """What all cost in a currency."""
 

@@ -221,6 +221,31 @@ class IncidentsQuery(IncidentQuery):
     cursor: Cursor | None = Field(None, description=_CURSOR)
 
 
+class ForecastsQuery(Parameters):
+    """Parameters of `/v1/forecasts`."""
+
+    horizon: Literal["day", "month", "quarter"] | None = Field(None, description="only this one")
+    day: date | None = Field(None, description="as foretold on this day or the last one before it; by default now")
+    level: Text | None = Field(None, description="organisation, provider, account, service, account_service or tag")
+    series: Text | None = Field(None, description="key of a series, as USD/provider=AWS")
+    provider: Text | None = Field(None, description="only this provider")
+    account: Text | None = Field(None, description="only this account")
+    service: Text | None = Field(None, description="only this service")
+    tag: Text | None = Field(None, description="only this tag")
+    value: Text | None = Field(None, description="only this value of a tag")
+    kind: Text | None = Field(None, description="only this charge class, as usage or recurring_fee")
+    currency: Text | None = Field(None, description="only this currency (ISO 4217)")
+    run: Text | None = Field(None, description="run that foretold it, by default the live one")
+    format: Format | None = Field(None, description=_FORMAT)
+    limit: int = Field(1000, ge=1, le=100_000, description="rows in one answer")
+    cursor: Cursor | None = Field(None, description=_CURSOR)
+
+    @model_validator(mode="after")
+    def _check_day(self) -> Self:
+        _check_period(FIRST_DAY, self.day or LAST_DAY, longest=False)
+        return self
+
+
 class ValueQuery(Parameters):
     """Parameters of `/v1/dimensions/{name}/values`."""
 

@@ -6,6 +6,7 @@ from api import (
     anomalies,
     costs,
     detail,
+    forecasts,
     freshness,
     incident_writing,
     incidents,
@@ -36,6 +37,7 @@ ROUTES: tuple[Route[Any], ...] = (
     incidents.ONE,
     rules.ROUTE,
     rules.SCHEMA,
+    forecasts.ROUTE,
     runs.ROUTE,
 )
 

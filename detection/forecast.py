@@ -15,8 +15,11 @@ from scipy.special import ndtri
 from detection.levels import LevelBank
 from detection.seasons import Floats
 
-Horizon = Literal["month", "quarter"]
+Horizon = Literal["day", "month", "quarter"]
+#: All of them, in this order; events hold an index into this list.
+HORIZONS: tuple[Horizon, ...] = ("day", "month", "quarter")
 _MONTHS = {"month": 1, "quarter": 3}
+_TINY = 1e-9
 _DAMPED = 0.99
 """How much of the trend goes on after each further day: growth seldom lasts."""
 
@@ -31,13 +34,15 @@ class Forecast:
 
 
 def end_of(day: date, horizon: Horizon) -> date:
-    """Return the last day of the month or quarter that holds `day`.
+    """Return the last day of the month or quarter that holds `day`, or itself.
 
     Examples
     --------
     >>> end_of(date(2025, 2, 3), "month"), end_of(date(2025, 2, 3), "quarter")
     (datetime.date(2025, 2, 28), datetime.date(2025, 3, 31))
     """
+    if horizon == "day":
+        return day
     months = _MONTHS[horizon]
     last_month = (day.month - 1) // months * months + months
     following = date(day.year + last_month // 12, last_month % 12 + 1, 1)
@@ -45,7 +50,9 @@ def end_of(day: date, horizon: Horizon) -> date:
 
 
 def start_of(day: date, horizon: Horizon) -> date:
-    """Return the first day of the month or quarter that holds `day`."""
+    """Return the first day of the month or quarter that holds `day`, or itself."""
+    if horizon == "day":
+        return day
     months = _MONTHS[horizon]
     return date(day.year, (day.month - 1) // months * months + 1, 1)
 
@@ -103,7 +110,9 @@ def forecast(
     return Forecast(so_far + mean, so_far + np.maximum(mean - width, 0.0), so_far + mean + width)
 
 
-def day_end(visible: Floats, expected: Floats, sd: Floats, share: float, spread: float) -> tuple[Floats, Floats]:
+def day_end(
+    visible: Floats, expected: Floats, sd: Floats, share: Floats | float, spread: Floats | float
+) -> tuple[Floats, Floats]:
     """Return what a partial day comes to, and the standard deviation of that.
 
     Two independent judgements, weighed by their precision: the model's, and what is visible ÷ its usual share.
@@ -117,13 +126,13 @@ def day_end(visible: Floats, expected: Floats, sd: Floats, share: float, spread:
     share, spread
         The share that is usually visible by now, and its standard deviation.
     """
-    if share <= 0:
-        return expected, sd * expected
-    implied = visible / share
-    error = np.maximum(spread / share * np.abs(implied), 1e-9)
-    model = np.maximum(sd * expected, 1e-9)
-    weight = model**2 / (model**2 + error**2)
-    return expected + weight * (implied - expected), np.sqrt(weight) * error
+    seen = np.maximum(share, _TINY)
+    implied = visible / seen
+    # that nothing is visible yet is no surer a sign than that the usual is
+    error = np.maximum(spread / seen * np.maximum(np.abs(implied), expected), _TINY)
+    model = np.maximum(sd * expected, _TINY)
+    weight = np.where(np.asarray(share) > 0, model**2 / (model**2 + error**2), 0.0)
+    return expected + weight * (implied - expected), model * error / np.hypot(model, error)
 
 
 def _row(levels: LevelBank, ahead: int) -> Floats:

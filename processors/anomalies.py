@@ -21,8 +21,8 @@ from processors.anomaly_head import LaneOptions
 from processors.anomaly_lane import Lane, Row
 from processors.series import Level, parse, quoted
 from processors.step import Output, State, Step
-from schemas.events import AnomalyFeedback, CostAggregate, Event
-from spendstream.topics import AGGREGATES, ANOMALIES, FEEDBACK
+from schemas.events import AnomalyFeedback, CostAggregate, CostAnomaly, CostForecast, Event
+from spendstream.topics import AGGREGATES, ANOMALIES, FEEDBACK, FORECASTS
 
 #: Parts of an account's service, which explain it and are not scored.
 _PARTS: tuple[Level, ...] = ("region", "usage_type")
@@ -100,14 +100,19 @@ class AnomaliesPartition:
             for lane in touched:
                 lane.save()
             return ()
-        told = []
+        told: list[CostAnomaly | CostForecast] = []
         for _, lane in sorted(self._lanes.items()):
             if lane.has(_book(event)):
                 lane.note(_book(event), event)
                 told += lane.close(event)
         self._counts["announcements"] += 1
-        self._counts["incidents_told"] += len(told)
-        return [Output(ANOMALIES, self._partition, one.id.encode(), one) for one in told]
+        self._counts["incidents_told"] += sum(isinstance(one, CostAnomaly) for one in told)
+        return [self._output(one) for one in told]
+
+    def _output(self, told: CostAnomaly | CostForecast) -> Output:
+        if isinstance(told, CostAnomaly):
+            return Output(ANOMALIES, self._partition, told.id.encode(), told)
+        return Output(FORECASTS, self._partition, b"forecast", told)
 
     def _take(self, event: CostAggregate) -> list[Lane]:
         """Hand the totals of an announcement to their lanes, and return these."""

@@ -15,12 +15,14 @@ import numpy as np
 from detection.calibration import Bools, Floats
 from detection.cost_series import BAND, LONG, CostSeries, Scores
 from detection.explain import change_point
+from detection.forecast import start_of
 from detection.levels import OUTSIDE, Ints
 from detection.packed import packed, unpacked
 from detection.seasons import Calendar
 from processors.anomaly_completeness import Completeness
 from processors.anomaly_days import KEPT
 from processors.step import State
+from spendstream.clock import day_of
 
 BLOCK = 16
 """Series in one entry of the state."""
@@ -100,6 +102,7 @@ class Bank:
         self.keys: list[str] = []
         self._last: Ints = np.zeros(0, dtype=np.int64)
         self._past: Floats = np.zeros((3, KEPT, 0))
+        self._gone: Floats = np.zeros(0)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -141,7 +144,11 @@ class Bank:
         begins = self.series.learn_many(values, scores)
         self.visible.settle(day, values)
         spread = (scores.upper - scores.expected) / BAND
-        self._past[:, day % KEPT] = values, scores.expected, spread
+        self._let_go(day - KEPT)
+        # What is left out of the models has cost what it did all the same, and nobody is surprised by it.
+        actual = self._values(day, costs) if left_out else values
+        expected = np.where(np.isnan(values), actual, scores.expected)
+        self._past[:, day % KEPT] = actual, expected, spread
         for key, cost in costs.items():
             if cost and key in self.rows:
                 self._last[self.rows[key]] = day
@@ -199,6 +206,25 @@ class Bank:
             recent,
         )  # fmt: skip
 
+    def _let_go(self, day: int) -> None:
+        """Add the cost of a day that is kept no longer to that of its quarter."""
+        at = day_of(day)
+        if start_of(at, "quarter") == at:
+            self._gone[:] = 0.0
+        self._gone += np.nan_to_num(self._past[_ACTUAL, day % KEPT])
+
+    def cost_since(self, day: int) -> Floats:
+        """Return what each series cost from a day to the last that is settled; a day of its quarter, or later."""
+        settled = self.series.levels.period or 0
+        kept = [one % KEPT for one in range(max(day, settled - KEPT + 1), settled + 1)]
+        found: Floats = np.nan_to_num(self._past[_ACTUAL, kept]).sum(axis=0)
+        return found + self._gone if day <= settled - KEPT else found
+
+    def visible_cost(self, look: Look) -> tuple[Floats, Floats, Floats]:
+        """Return what is visible of a day by series, the share that should be, and the standard deviation of that."""
+        share, spread, _ = self.visible.shares(look.age_hours)
+        return np.nan_to_num(self._values(look.day, look.costs)), share, spread
+
     def past(self, row: int, day: int) -> tuple[float, float, float]:
         """Return actual, expected and spread of a settled day, at most `KEPT` days ago; NaN where it has none."""
         actual, expected, spread = self._past[:, day % KEPT, row].tolist()
@@ -250,11 +276,17 @@ class Bank:
         self.visible.add(len(keys))
         self._last = np.append(self._last, np.zeros(len(keys), dtype=np.int64))
         self._past = np.concatenate([self._past, np.full((3, KEPT, len(keys)), np.nan)], axis=2)
+        self._gone = np.append(self._gone, np.zeros(len(keys)))
 
     def blocks(self) -> Iterator[dict[str, Any]]:
         """Yield the state as plain data, `BLOCK` series each."""
         arrays = {name: np.array(value, dtype=np.float64) for name, value in _flat(self.series.plain()).items()}
-        arrays |= {"last": self._last.astype(np.float64), "past": self._past, "visible": self.visible.curves}
+        arrays |= {
+            "last": self._last.astype(np.float64),
+            "past": self._past,
+            "gone": self._gone,
+            "visible": self.visible.curves,
+        }
         for start in range(0, len(self.keys), BLOCK):
             rows = slice(start, start + BLOCK)
             cut = {name: array[..., rows] for name, array in arrays.items() if array.shape}
@@ -276,6 +308,7 @@ class Bank:
         self.rows = {name: row for row, name in enumerate(self.keys)}
         self._last = arrays.pop("last").astype(np.int64)
         self._past = arrays.pop("past")
+        self._gone = arrays.pop("gone", np.zeros(len(self.keys)))
         self.visible.curves = arrays.pop("visible")
         self.series.restore(_nested(arrays | {"levels.period": blocks[0]["period"]}))
 

@@ -44,6 +44,8 @@ class Head:
         What settled days cost before they were restated, by series, charge class and day, until the next close.
     again
         A backfill brought older days, and all is learnt once more.
+    foretold
+        Time of the newest close that forecasts followed, in ms.
     """
 
     first: int | None = None
@@ -54,3 +56,4 @@ class Head:
     books: dict[str, list[int | None]] = field(default_factory=dict)
     changed: dict[str, int] = field(default_factory=dict)
     again: bool = False
+    foretold: int = 0

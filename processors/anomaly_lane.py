@@ -20,12 +20,13 @@ from processors.anomaly_calendars import FEES, Calendars, Told
 from processors.anomaly_days import KEPT, DayCosts, Spot, spot_of
 from processors.anomaly_feedback import Advice, Words
 from processors.anomaly_follow import Following
+from processors.anomaly_forecast import foretold
 from processors.anomaly_head import Head, LaneOptions
 from processors.anomaly_incidents import event_of
 from processors.anomaly_restated import Ages, Change, restate
 from processors.series import ChargeKind, parse
 from processors.step import State
-from schemas.events import CostAggregate, CostAnomaly
+from schemas.events import CostAggregate, CostAnomaly, CostForecast
 from spendstream.clock import day_number, to_millis
 
 #: Place of a series, day since 1970, charge class, amount in 10⁻¹⁸ units.
@@ -33,6 +34,7 @@ Row = tuple[int, int, int, int]
 
 _UNITS = 10**18
 _DAY_MS = 86_400_000
+_HOUR_MS = 3_600_000
 _USAGE, _CREDIT = (str(int(kind)) for kind in (ChargeKind.USAGE, ChargeKind.CREDIT))
 _WARM_UP_DAYS = 21
 _STALE_DAYS = 5
@@ -145,8 +147,8 @@ class Lane:
             said[0] = self._head.at // _DAY_MS - _UNSAID_DAYS
         self._head.books[book] = said
 
-    def close(self, event: CostAggregate) -> list[CostAnomaly]:
-        """Detect, at the close of a reading, and return what is to be told."""
+    def close(self, event: CostAggregate) -> list[CostAnomaly | CostForecast]:
+        """Detect, at the close of a reading, and return what is to be told, and forecasts when they are due."""
         head = self._head
         if head.first is None:
             self.save()
@@ -160,11 +162,12 @@ class Lane:
         self._restate()
         self._pass_calendars(closed)
         settled_all = self._settle(settle)
-        looked = self._look() if settled_all else []
+        looks = self._looks() if settled_all else []
+        looked = self._look(looks)
         self._incidents.look(looked, lambda row: self._is_warm(head.settled or 0, row), closed)
         self._look_for_new(looked)
         self._incidents.pass_time(head.at // _DAY_MS)
-        told = []
+        told: list[CostAnomaly | CostForecast] = []
         for incident in self._incidents.folded(looked):
             remembered, one = event_of(incident, event)
             if one is not None:
@@ -172,8 +175,19 @@ class Lane:
                 told.append(one)
         self._incidents.forget(head.settled - KEPT)
         self._advice.forget(head.settled - KEPT)
+        told += self._foretell(event, looks)
         self.save()
         return told
+
+    def _foretell(self, event: CostAggregate, looks: Sequence[Look]) -> list[CostForecast]:
+        """Return a forecast at the first close of an hour, and whenever a day was learnt."""
+        head = self._head
+        if not self._learnt and head.at // _HOUR_MS == head.foretold // _HOUR_MS:
+            return []
+        found = foretold(self._bank, looks, event)
+        if found is not None:
+            head.foretold = head.at
+        return [] if found is None else [found]
 
     def _heed(self) -> None:
         """Let what people said by now come into force."""
@@ -283,20 +297,22 @@ class Lane:
                 self._incidents.arrive(key, day, usage[key])
             self._arrivals.learn(usage[key])
 
-    def _look(self) -> list[Scored]:
-        """Score the days that are not settled, the first of them first."""
+    def _looks(self) -> list[Look]:
+        """Return the days that are not settled, the first of them first."""
         settled = self._head.settled or 0
         last = min(self._head.newest, self._head.at // _DAY_MS, settled + _MOST_LOOKS)
-        self._bank.series.tested = self._tested()
-        if not len(self._bank):
-            return []
         looks = []
         for day in range(settled + 1, last + 1):
             costs = self._costs(day)
             if costs:
                 hours = (self._head.at - day * _DAY_MS) / 3_600_000
                 looks.append(Look(day, costs, hours, self._advice.hidden(day)))
-        return self._bank.look(looks)
+        return looks
+
+    def _look(self, looks: Sequence[Look]) -> list[Scored]:
+        """Score days that are not settled."""
+        self._bank.series.tested = self._tested()
+        return self._bank.look(looks) if len(self._bank) else []
 
     def _look_for_new(self, looked: list[Scored]) -> None:
         """Tell of new series before their first day is settled, and take back what is none any more."""

@@ -635,6 +635,49 @@ class CostAnomaly:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CostForecast:
+    """What series come to by the end of the day, month and quarter; one event a lane, which a newer one of the same
+    day replaces."""
+
+    SUBJECT: ClassVar[str] = "cost.forecast"
+
+    run: str
+    """The run that made it."""
+    version: int
+    """A newer version replaces the older one."""
+    source: str
+    """Source whose reading was closed."""
+    reading: str
+    """Reading whose close it follows."""
+    closed_at: datetime
+    """When the reading closed."""
+    day: date
+    """The day of that, UTC."""
+    settled: date
+    """Last day whose cost was learnt; later ones are judged by what is visible of them."""
+    coverage: float
+    """Probability that a band holds what it comes to."""
+    series: Sequence[str] = ()
+    """Dictionary of series keys."""
+    row_series: Sequence[int] = ()
+    """Index into series."""
+    row_kind: Sequence[int] = ()
+    """Index into the fixed list of charge classes."""
+    row_horizon: Sequence[int] = ()
+    """0: the day, 1: its month, 2: its quarter."""
+    row_end: Sequence[int] = ()
+    """Last day of that."""
+    row_so_far: Sequence[int] = ()
+    """Cost of its days that are settled."""
+    row_mean: Sequence[int] = ()
+    """What it comes to by its end."""
+    row_lower: Sequence[int] = ()
+    """Lower end of the band."""
+    row_upper: Sequence[int] = ()
+    """Upper end of the band."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CostHead:
     """What was last published about a scope; compacted, key = the statement's scope."""
 
@@ -1149,6 +1192,7 @@ Event = (
     | AnomalyFeedback
     | CostAggregate
     | CostAnomaly
+    | CostForecast
     | CostHead
     | CostPartial
     | CostStatement
@@ -1177,6 +1221,7 @@ EVENT_CLASSES: tuple[type[Event], ...] = (
     AnomalyFeedback,
     CostAggregate,
     CostAnomaly,
+    CostForecast,
     CostHead,
     CostPartial,
     CostStatement,

@@ -13,6 +13,7 @@ from schemas.events import (
     AnomalyFeedback,
     CostAggregate,
     CostAnomaly,
+    CostForecast,
     CostStatement,
     DeadLetter,
     DeliveryState,
@@ -37,6 +38,7 @@ from sinks.alert_rows import (
 )
 from sinks.anomaly_rows import anomaly_rows
 from sinks.batch import NO_VIEW, Batch
+from sinks.forecast_rows import forecast_rows
 from sinks.statement_rows import statement_rows
 from spendstream.clock import from_millis, to_millis
 
@@ -178,6 +180,7 @@ _ROWS: dict[type[Any], Callable[[Any, str], list[Batch]]] = {
     CostStatement: statement_rows,
     CostAggregate: aggregate_rows,
     CostAnomaly: anomaly_rows,
+    CostForecast: forecast_rows,
     ReadingOpened: opened_rows,
     ReadingClosed: closed_rows,
     UsageMetrics: usage_rows,

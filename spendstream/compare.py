@@ -10,7 +10,7 @@ from spendstream.settings import Settings
 
 #: Tables that hold what steps made, by run.
 TABLES = (
-    *("totals", "hour_totals", "rolling_totals", "announcements", "anomalies"),
+    *("totals", "hour_totals", "rolling_totals", "announcements", "anomalies", "forecasts"),
     *("incidents", "incident_transitions", "alerts", "deliveries"),
 )
 _SHOWN = 50

@@ -46,6 +46,7 @@ HEADS = Topic("cost.heads", "compact", 0)
 PARTIALS = Topic("cost.partials", "delete", 30 * DAY_MS)
 AGGREGATES = Topic("cost.aggregates", "delete", HORIZON_DAYS * DAY_MS)
 ANOMALIES = Topic("cost.anomalies", "delete", HORIZON_DAYS * DAY_MS)
+FORECASTS = Topic("cost.forecasts", "delete", HORIZON_DAYS * DAY_MS)
 FEEDBACK = Topic("anomaly.feedback", "compact", 0)
 USAGE = Topic("usage.metrics", "delete", HORIZON_DAYS * DAY_MS)
 CONTROLS = Topic("source.controls", "delete", HORIZON_DAYS * DAY_MS, sharded=False)
@@ -68,6 +69,7 @@ TOPICS = (
     PARTIALS,
     AGGREGATES,
     ANOMALIES,
+    FORECASTS,
     FEEDBACK,
     USAGE,
     CONTROLS,

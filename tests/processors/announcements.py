@@ -8,7 +8,7 @@ import numpy as np
 from processors.anomalies import AnomaliesOptions, anomalies
 from processors.batch import BatchDriver, States
 from processors.step import Output
-from schemas.events import CostAggregate, CostAnomaly
+from schemas.events import CostAggregate, CostAnomaly, CostForecast
 from spendstream.clock import day_number
 from spendstream.topics import AGGREGATES
 
@@ -63,12 +63,16 @@ class Watched:
 
     def __init__(self, options: AnomaliesOptions = OPTIONS, states: States | None = None) -> None:
         self.told: list[CostAnomaly] = []
+        self.forecasts: list[CostForecast] = []
         self.driver = BatchDriver([anomalies(options)], self._emit, states=states)
         self.version = 0
 
     def _emit(self, output: Output) -> None:
-        assert isinstance(output.event, CostAnomaly)
-        self.told.append(output.event)
+        if isinstance(output.event, CostForecast):
+            self.forecasts.append(output.event)
+        else:
+            assert isinstance(output.event, CostAnomaly)
+            self.told.append(output.event)
 
     def feed(self, event: CostAggregate) -> list[CostAnomaly]:
         """Return what an announcement lets the step tell."""

@@ -7,12 +7,15 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from math import log
 
+import numpy as np
 import pytest
 
+from detection.cost_series import CostSeries
+from detection.seasons import Calendar
 from processors.anomalies import anomalies
 from processors.anomaly_feedback import Advice, Words
 from processors.batch import BatchDriver, States
-from processors.step import DictState
+from processors.step import DictState, Output
 from schemas.events import AnomalyFeedback, CostAnomaly, JudgedSeries, Verdict
 from spendstream.clock import day_number, to_millis
 from spendstream.topics import AGGREGATES, FEEDBACK
@@ -31,7 +34,8 @@ from tests.processors.announcements import (
     with_history,
 )  # fmt: skip
 
-DAYS = 60
+DAYS = 80
+RISE = 2.0
 OTHER_EC2 = EC2.replace("111", "222")
 
 
@@ -89,10 +93,10 @@ def test_nothing_is_told_of_a_spike_that_is_expected_and_nothing_learnt_of_it():
     plain = fresh()
     say(watched, word("expected", DAYS - 2, days=(day_of(DAYS), day_of(DAYS + 3))))
 
-    told = watched.read(DAYS, DAYS + 20, raised(3, DAYS, DAYS + 3))
-    [later] = [one for one in watched.read(DAYS + 21, DAYS + 21, raised(1.5, DAYS + 21)) if one.state == "open"]
+    told = watched.read(DAYS, DAYS + 20, raised(2 * RISE, DAYS, DAYS + 3))
+    [later] = [one for one in watched.read(DAYS + 21, DAYS + 21, raised(RISE, DAYS + 21)) if one.state == "open"]
     plain.read(DAYS, DAYS + 20)
-    [usual] = [one for one in plain.read(DAYS + 21, DAYS + 21, raised(1.5, DAYS + 21)) if one.state == "open"]
+    [usual] = [one for one in plain.read(DAYS + 21, DAYS + 21, raised(RISE, DAYS + 21)) if one.state == "open"]
 
     assert told == []
     assert float(later.expected) == pytest.approx(float(usual.expected), rel=0.02)
@@ -102,60 +106,72 @@ def test_what_lasts_longer_than_it_was_expected_is_told_then():
     watched = fresh()
     say(watched, word("expected", DAYS - 2, days=(day_of(DAYS), day_of(DAYS + 3))))
 
-    told = watched.read(DAYS, DAYS + 8, raised(1.5, DAYS))
+    told = watched.read(DAYS, DAYS + 8, raised(RISE, DAYS))
 
     assert opened(told) == [day_of(DAYS + 4)]
 
 
 def test_an_anomaly_that_is_said_to_be_expected_closes_and_its_level_is_the_normal_one_at_once():
     watched = fresh()
-    [first, *_] = watched.read(DAYS, DAYS + 1, raised(1.5, DAYS))
+    [first, *_] = watched.read(DAYS, DAYS + 1, raised(RISE, DAYS))
     say(watched, word("expected", DAYS + 2, anomaly=first.id))
 
-    told = watched.read(DAYS + 2, DAYS + 12, raised(1.5, DAYS))
-    on_top = watched.read(DAYS + 13, DAYS + 13, raised(2.2, DAYS))
+    told = watched.read(DAYS + 2, DAYS + 12, raised(RISE, DAYS))
+    on_top = watched.read(DAYS + 13, DAYS + 13, raised(2 * RISE, DAYS))
 
     assert [(one.id, one.state) for one in told] == [(first.id, "closed")]
     assert opened(on_top) == [day_of(DAYS + 13)]
-    assert float(on_top[0].expected) == pytest.approx(300, rel=0.05)
+    assert float(on_top[0].expected) == pytest.approx(RISE * 200, rel=0.05)
 
 
 def test_a_level_that_was_held_back_by_an_open_anomaly_is_taken_when_it_is_expected():
     watched = fresh()
-    [first, *_] = watched.read(DAYS, DAYS + 7, raised(1.5, DAYS))
+    [first, *_] = watched.read(DAYS, DAYS + 7, raised(RISE, DAYS))
     say(watched, word("expected", DAYS + 8, anomaly=first.id))
 
-    told = watched.read(DAYS + 8, DAYS + 15, raised(1.5, DAYS))
-    on_top = watched.read(DAYS + 16, DAYS + 16, raised(2.2, DAYS))
+    told = watched.read(DAYS + 8, DAYS + 15, raised(RISE, DAYS))
 
     assert [(one.id, one.state) for one in told] == [(first.id, "closed")]
-    assert float(on_top[0].expected) == pytest.approx(300, rel=0.05)
+    today = watched.forecasts[-1].row_mean[watched.forecasts[-1].series.index(EC2)]
+    assert today / 10**18 == pytest.approx(RISE * 200, rel=0.05)
 
 
 def test_a_level_may_be_expected_before_it_comes():
     watched = fresh()
     say(watched, word("expected", DAYS - 2, days=(day_of(DAYS), None)))
 
-    told = watched.read(DAYS, DAYS + 20, raised(1.5, DAYS + 2))
+    told = watched.read(DAYS, DAYS + 20, raised(RISE, DAYS + 2))
 
     assert told == []
 
 
 def test_what_was_false_is_not_told_again_while_it_goes_on_and_needs_more_afterwards():
-    watched, plain = fresh(), fresh()
-    rises = raised(1.5, DAYS + 28, DAYS + 28, raised(1.5, DAYS, DAYS + 2))
+    watched = fresh()
+    rises = raised(RISE, DAYS, DAYS + 2)
     [first, *_] = watched.read(DAYS, DAYS, rises)
-    plain.read(DAYS, DAYS + 27, rises)
     for number in range(4):
         say(watched, replace(word("false", DAYS + 1, anomaly=first.id), id=f"w{number}"))
 
-    told = watched.read(DAYS + 1, DAYS + 27, rises)
+    told = watched.read(DAYS + 1, DAYS + 7, rises)
     bar = Advice("USD", DictState(watched.driver.states["anomalies"][0]), Words(DictState())).bar(f"{EC2}|0", 0)
 
     assert [(one.id, one.state) for one in told] == [(first.id, "closed")]
-    assert bar > 0
-    assert opened(plain.read(DAYS + 28, DAYS + 28, rises)) == [day_of(DAYS + 28)]
-    assert watched.read(DAYS + 28, DAYS + 28, rises) == []
+    assert bar == pytest.approx(4 * log(10), rel=0.02)
+
+
+def test_a_raised_bar_has_to_be_passed():
+    series = CostSeries(Calendar())
+    series.add(1)
+    for day in range(60):
+        series.advance(day)
+        series.learn_many(np.array([100.0 + day % 3]))
+    series.advance(60)
+    rise = np.array([160.0])
+    before = series.score_many(rise)
+
+    series.bar = before.log_p - series.needed + 0.1
+
+    assert (before.passes.tolist(), series.score_many(rise).passes.tolist()) == ([True], [False])
 
 
 def test_a_false_alert_raises_the_bar_of_what_is_like_it_less_and_for_a_while():
@@ -174,7 +190,7 @@ def test_a_false_alert_raises_the_bar_of_what_is_like_it_less_and_for_a_while():
 
 def test_what_is_true_is_not_learnt_as_normal():
     unsaid, watched = fresh(), fresh()
-    rise = raised(1.5, DAYS)
+    rise = raised(RISE, DAYS)
     usual = unsaid.read(DAYS, DAYS + 20, rise)
     [first, *_] = watched.read(DAYS, DAYS + 2, rise)
     say(watched, word("true", DAYS + 2, anomaly=first.id))
@@ -202,12 +218,12 @@ def test_a_fee_that_is_expected_is_not_told():
 
 def test_a_later_word_about_the_same_anomaly_takes_the_place_of_the_earlier():
     watched = fresh()
-    [first, *_] = watched.read(DAYS, DAYS, raised(1.5, DAYS))
+    [first, *_] = watched.read(DAYS, DAYS, raised(RISE, DAYS))
     say(watched, word("expected", DAYS + 1, anomaly=first.id, days=(day_of(DAYS), day_of(DAYS + 30))))
-    watched.read(DAYS + 1, DAYS + 1, raised(1.5, DAYS))
+    watched.read(DAYS + 1, DAYS + 1, raised(RISE, DAYS))
     say(watched, word("true", DAYS + 2, anomaly=first.id))
 
-    assert opened(watched.read(DAYS + 2, DAYS + 6, raised(1.5, DAYS))) != []
+    assert opened(watched.read(DAYS + 2, DAYS + 6, raised(RISE, DAYS))) != []
 
 
 SAID = (
@@ -221,32 +237,31 @@ def told_of(words_at: Sequence[int], *, restarting: bool = False, twice: bool = 
     """Return what is told of a month, when each word is heard before the close of a day."""
     told: list[CostAnomaly] = []
     states: States = {}
-    driver = BatchDriver([anomalies(OPTIONS)], lambda one: told.append(one.event), states=states)  # type: ignore[arg-type]
-    bill = raised(1.5, DAYS + 13, bill=raised(1.6, DAYS + 1, DAYS + 9))
+
+    def keep(output: Output) -> None:
+        if isinstance(output.event, CostAnomaly):
+            told.append(output.event)
+
+    driver = BatchDriver([anomalies(OPTIONS)], keep, states=states)
+    bill = raised(RISE, DAYS + 13, bill=raised(RISE, DAYS + 1, DAYS + 9))
     driver.feed(AGGREGATES, 0, announcement(1, {day: bill(day) for day in range(DAYS)}, DAYS))
-    for day in range(DAYS, DAYS + 26):
+    for day in range(DAYS, DAYS + 20):
         for said, heard in zip(SAID, words_at, strict=True):
             for _ in range((heard == day) * (1 + twice)):
                 driver.feed(FEEDBACK, 0, said)
         driver.feed(AGGREGATES, 0, announcement(day, {day: bill(day)}, day + 1))
         if restarting:
             states = {"anomalies": {0: json.loads(json.dumps(states["anomalies"][0]))}}
-            driver = BatchDriver([anomalies(OPTIONS)], lambda one: told.append(one.event), states=states)  # type: ignore[arg-type]
+            driver = BatchDriver([anomalies(OPTIONS)], keep, states=states)
     return told
 
 
-def test_a_replay_that_hears_all_words_first_tells_what_was_told_live():
+def test_a_replay_that_hears_all_words_first_or_begins_anew_tells_what_was_told_live():
     live = told_of([DAYS + 3, DAYS + 9, DAYS + 14])
 
     assert {one.state for one in live} >= {"open", "closed"}
-    assert told_of([DAYS, DAYS, DAYS]) == live
-    assert told_of([DAYS + 3, DAYS + 9, DAYS + 14], twice=True) == live
-
-
-def test_words_outlive_a_restart():
-    at = [DAYS + 3, DAYS + 9, DAYS + 14]
-
-    assert told_of(at, restarting=True) == told_of(at)
+    assert told_of([DAYS, DAYS, DAYS], twice=True) == live
+    assert told_of([DAYS + 3, DAYS + 9, DAYS + 14], restarting=True) == live
 
 
 def test_a_word_counts_from_the_first_close_after_it_was_said():
