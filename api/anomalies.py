@@ -105,7 +105,7 @@ async def anomaly(question: Question[AnomalyQuery]) -> Answer:
 
 ROUTE = Route(
     "/v1/anomalies",
-    "Incidents: what costs more or less than expected, since when, and how much that is.",
+    "What costs more or less than expected, since when, and how much that is.",
     AnomaliesQuery,
     AnomaliesAnswer,
     anomalies,
@@ -113,7 +113,7 @@ ROUTE = Route(
 )
 ONE = Route(
     "/v1/anomalies/{id}",
-    "One incident, and the parts that carry it.",
+    "One anomaly, and the parts that carry it.",
     AnomalyQuery,
     AnomalyAnswer,
     anomaly,

@@ -38,10 +38,10 @@ def document() -> dict[str, Any]:
     models += [(writing.body, "validation") for writing in WRITING]
     _, schemas = models_json_schema(models, ref_template=f"{_SCHEMAS}{{model}}")  # type: ignore[arg-type]
     paths = {route.path: {"get": _operation(route.summary, _parameters(route), _contents(route))} for route in ROUTES}
-    for path, (summary, media) in _PAGES.items():
-        paths[path] = {"get": _operation(summary, [], {media: {}})}
     for writing in WRITING:
         paths.setdefault(writing.path, {})[writing.method.lower()] = _change(writing)
+    for path, (summary, media) in _PAGES.items():
+        paths[path] = {"get": _operation(summary, [], {media: {}})}
     return {
         "openapi": "3.1.0",
         "info": {

@@ -12,6 +12,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from api.app import make_app
+from api.publishing import Publisher
 from processors.batch import BatchDriver
 from processors.pipeline import steps
 from schemas.events import CostAggregate, Event, ReadingOpened
@@ -28,13 +29,15 @@ _NUMBERS = count()
 
 
 @asynccontextmanager
-async def serving(url: str, events: Sequence[Event], **sections: Any) -> AsyncIterator[Any]:
+async def serving(
+    url: str, events: Sequence[Event], publisher: Publisher | None = None, **sections: Any
+) -> AsyncIterator[Any]:
     """Serve what the steps make of events, a day after `NOW`."""
     sections = {"api": {"cache_seconds": 0}, **sections}
     settings = load(clickhouse={"url": url, "database": f"api{next(_NUMBERS)}"}, **sections)
     migrate(settings.clickhouse)
     land(settings, [*events, *outputs_of(settings, events)])
-    async with TestClient(TestServer(make_app(settings, ManualClock(NOW + timedelta(days=1))))) as client:
+    async with TestClient(TestServer(make_app(settings, ManualClock(NOW + timedelta(days=1)), publisher))) as client:
         client.settings = settings  # type: ignore[attr-defined]
         yield client
 

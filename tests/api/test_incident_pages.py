@@ -7,9 +7,12 @@ from urllib.parse import urlencode
 import pytest
 import requests
 
+from alerts.incident_step import IncidentOptions, incident_step
 from alerts.links import token
-from schemas.events import AlertRequest, AnomalyFeedback
-from tests.api.incidents import ANN, EVENTS, READER, TODAY, Served
+from processors.batch import BatchDriver
+from schemas.events import AlertRequest, AnomalyFeedback, Event, Incident
+from spendstream.topics import ALERTS
+from tests.api.incidents import ANN, EVENTS, READER, RISE, TODAY, Noted, Served
 from tests.api.opened import Opened
 from tests.api.serving import land
 
@@ -253,3 +256,24 @@ async def test_where_reading_needs_no_token_all_may_look_and_nobody_answers(serv
     assert "rose by 60.00 USD" in found.text
     assert not found.all("form")
     assert done.status == 403
+
+
+async def test_an_answer_becomes_a_transition_that_the_page_tells(serve):
+    """From the alert through the step to ClickHouse, with the page's form between."""
+    out: list[Event] = []
+    driver = BatchDriver([incident_step(IncidentOptions())], lambda output: out.append(output.event))
+    driver.feed(ALERTS, 0, RISE)
+    [began] = [event for event in out if isinstance(event, Incident)]
+    noted = Noted()
+    async with serve([], alerts={"link_key": "k" * 32}, publisher=noted) as client:
+        land(client.settings, [*out, RISE])
+        signed = token(client.settings.alerts, began.id, "us", TODAY) or ""
+        form = {"t": signed, "request": "abc", "action": "acknowledge", "why": "the launch", "person": "Bob"}
+        own = {"Origin": f"http://127.0.0.1:{client.port}"}
+        await client.post(f"/incidents/{began.id}", data=form, headers=own)
+        [(_, _, wish)] = noted.sent
+        driver.feed(ALERTS, 0, wish)
+        land(client.settings, out)
+        found = Opened(await (await client.get(f"/incidents/{began.id}", params={"t": signed})).text())
+    assert "acknowledged by Bob (link of us): the launch" in found.text
+    assert found.answers[0] == "resolve"
