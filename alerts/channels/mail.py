@@ -6,6 +6,7 @@ before.
 """
 
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -23,6 +24,7 @@ from alerts.wording import plain, squeezed
 #: SES takes 10 MB unless asked for more; most servers take more than that.
 LONGEST = 9_500_000
 _SUBJECT = 120
+_MESSAGE_ID = r"<[\w.+-]{1,200}@[\w.-]{1,200}>"
 _REFERENCES = 10
 #: How much is told: incidents in full, and children of each, as HTML too; less and less until the mail is small enough.
 #: Much more than the first, and Gmail would hide the end: it shows 102 KB of HTML.
@@ -114,7 +116,8 @@ def compose(
 
 def mail_of(message: Message, envelope: Envelope, longest: int = LONGEST) -> EmailMessage:
     """Return the mail of a message, in at most `longest` bytes; what is left out for that, it says."""
-    answers = next((told.handle for told in message.told if told.handle is not None), None)
+    # Another channel may have told the one before: its name for it is no id of a mail.
+    answers = next((told.handle for told in message.told if re.fullmatch(_MESSAGE_ID, told.handle or "")), None)
 
     def made(full: int, children: int, with_html: bool) -> EmailMessage:
         short = replace(message, told=message.told[:full])

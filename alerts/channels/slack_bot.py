@@ -33,6 +33,7 @@ _DENIED = frozenset({"invalid_auth", "not_authed", "account_inactive", "token_re
 #: The first message cannot be updated: it is gone, or too old.
 _GONE = frozenset({"message_not_found", "cant_update_message", "edit_window_closed", "is_inactive"})
 _MANY = "many"
+_HANDLE = rf"[A-Z0-9]+:[\d.]+(:{_MANY})?"
 
 
 class SlackBot:
@@ -91,7 +92,8 @@ class SlackBot:
     async def _tell(self, message: Message, told: Told) -> Outcome:
         alone = Message(message.id, message.receiver, message.group, (told,), message.at)
         whole = payload(alone)
-        if told.handle is None or told.handle.count(":") == 0:
+        # Another channel may have told the one before: its name for it is none of Slack's.
+        if told.handle is None or re.fullmatch(_HANDLE, told.handle) is None:
             return await self._post(whole)
         conversation, timestamp, *many = told.handle.split(":")
         if many:

@@ -70,6 +70,10 @@ def test_mails_about_an_incident_are_one_thread_and_each_has_an_id_of_its_own():
     assert other["References"] != first["References"]
 
 
+def test_what_another_channel_called_its_message_is_not_answered_to():
+    assert mail_of(message(handle="C1:1.1"), ENVELOPE)["In-Reply-To"] is None
+
+
 def test_no_machine_is_asked_to_answer():
     assert mail_of(message(), ENVELOPE)["Auto-Submitted"] == "auto-generated"
 

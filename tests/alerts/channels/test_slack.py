@@ -111,6 +111,12 @@ async def test_a_message_that_is_gone_is_posted_anew():
     assert outcome.handle_of("i1") == "C1:2.1"
 
 
+async def test_what_another_channel_called_its_message_is_not_updated():
+    workspace = Workspace()
+    await told(workspace, message(handle="<m1@example.com>"))
+    assert workspace.threads == [("chat.postMessage", None)]
+
+
 @pytest.mark.parametrize(
     ("error", "retry", "denied"),
     [
