@@ -18,6 +18,7 @@ from pydantic import model_validator as model_check
 from alerts.limits import Pipeline
 from alerts.parts import Length, Part
 from alerts.receivers import AnyReceiver, Receiver
+from alerts.reports.report import Report
 from alerts.rules import Selector
 from processors.series import parse
 from schemas.events import Incident
@@ -125,6 +126,22 @@ class Routing(Part):
     inhibit: tuple[Inhibition, ...] = ()
     owners: tuple[Owner, ...] = ()
     pipeline: Pipeline | None = None
+    reports: tuple[Report, ...] = ()
+
+    @model_check(mode="after")
+    def _reports_can_be_told(self) -> Self:
+        channels = {receiver.name: receiver.channel for receiver in self.receivers}
+        names = [report.id for report in self.reports]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two reports are called {', '.join(twice)}: give each an id of its own")
+        for report in self.reports:
+            for name in report.receivers:
+                if name not in channels:
+                    raise ValueError(f"report {report.id} names {name}, and there is no such receiver")
+                if channels[name] == "sms":
+                    raise ValueError(f"report {report.id} goes to {name}, an sms, which has no room for it")
+        return self
 
     @model_check(mode="after")
     def _names_are_known(self) -> Self:

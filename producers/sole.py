@@ -58,10 +58,10 @@ class SoleProducer:
     settings
         The deployment.
     duty
-        What it is that one process does: `produce`, or `deliver` for the same right over messages to people.
+        What it is that one process does: `produce`, or the same right over messages to people: `deliver`, `report`.
     """
 
-    def __init__(self, settings: Settings, duty: Literal["produce", "deliver"] = "produce") -> None:
+    def __init__(self, settings: Settings, duty: Literal["produce", "deliver", "report"] = "produce") -> None:
         self.group = f"{settings.kafka.prefix}spendstream-{duty}"
         session = self._session = settings.processing.session_seconds
         # Kafka counts from the last heartbeat: after so long a silence it has not given the right to another one yet.

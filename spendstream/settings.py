@@ -311,6 +311,7 @@ class Health(Section):
     sink: int = Field(8083, ge=0, le=65535, description="sink")
     alert: int = Field(8084, ge=0, le=65535, description="rules and incidents")
     deliver: int = Field(8085, ge=0, le=65535, description="delivery")
+    report: int = Field(8086, ge=0, le=65535, description="reports")
     stalled_seconds: float = Field(300, gt=0, description="without progress for so long, while there is work, it exits")
 
 

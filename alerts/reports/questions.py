@@ -14,7 +14,6 @@ from api.announced import BOOK, over_then
 from api.database import Database
 from api.lines import Lines
 from api.parameters import CostQuery, Filters
-from api.problems import Problem
 from api.route import Rows
 from processors.series import Series, parse
 from spendstream.settings import ConfigurationError, Settings
@@ -194,8 +193,3 @@ def _concerns(report: Report, series: Series | None) -> bool:
         else getattr(series, name) in values
         for name, values in report.where.items()
     )
-
-
-def reason(problem: Problem) -> str:
-    """Return in one line why there is no answer."""
-    return f"{problem.title}: {problem.detail}"

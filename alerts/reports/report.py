@@ -31,6 +31,20 @@ def _several(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
+def _time(value: object) -> object:
+    # YAML takes 10:30 without quotes for a number.
+    if not isinstance(value, str | time):
+        raise ValueError('write the time in quotes, as "08:00"')  # noqa: TRY004 - pydantic wants a ValueError
+    return value
+
+
+def _utc(at: time) -> time:
+    if at.tzinfo is not None:
+        raise ValueError("the time is UTC already: leave its zone out")
+    return at
+
+
+At = Annotated[time, BeforeValidator(_time), AfterValidator(_utc)]
 Dimension = Annotated[str, AfterValidator(_dimension)]
 Values = Annotated[tuple[str, ...], BeforeValidator(_several), Field(min_length=1)]
 
@@ -48,7 +62,7 @@ class Report(BaseModel):
     )
     by: Dimension = Field("service", description="what its tables list: a provider, account, service, region or tag")
     receivers: tuple[str, ...] = Field(min_length=1, description="names of receivers")
-    at: time = Field(time(8), description="UTC time at which it goes out")
+    at: At = Field(time(8), description="UTC time at which it goes out")
     days_after: int = Field(1, ge=1, le=20, description="so many days after the last one of its period")
     measure: Literal["billed", "effective"] = Field("effective", description="FOCUS BilledCost or EffectiveCost")
     correct_from: Decimal = Field(
@@ -78,7 +92,7 @@ class Report(BaseModel):
 
     def due_at(self, period: "Period") -> datetime:
         """Return when a period is to be told."""
-        return datetime.combine(period.span.last + timedelta(days=self.days_after), self.at.replace(tzinfo=None), UTC)
+        return datetime.combine(period.span.last + timedelta(days=self.days_after), self.at, UTC)
 
 
 @dataclass(frozen=True, slots=True)

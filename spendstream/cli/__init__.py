@@ -2,7 +2,18 @@
 
 import typer
 
-from spendstream.cli import alerting, dead_letters, detecting, local, replays, services, sources, topics, upkeep
+from spendstream.cli import (
+    alerting,
+    dead_letters,
+    detecting,
+    local,
+    replays,
+    reporting,
+    services,
+    sources,
+    topics,
+    upkeep,
+)
 
 app = typer.Typer(
     name="spendstream",
@@ -19,6 +30,7 @@ app.add_typer(detecting.backtests)
 app.add_typer(detecting.app, name="anomalies", rich_help_panel="Alerts")
 app.add_typer(alerting.rules, name="rules", rich_help_panel="Alerts")
 app.add_typer(alerting.incidents, name="incidents", rich_help_panel="Alerts")
+app.add_typer(reporting.app, name="reports", rich_help_panel="Alerts")
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel="Data")
 
 

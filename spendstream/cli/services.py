@@ -27,7 +27,15 @@ def _services(settings: Settings) -> list[str]:
     reads = settings.has_sources and settings.recording.play_from is None
     alerts = ["alert"] if settings.alerts.enabled else []
     delivery = ["deliver"] if settings.alerts.enabled and settings.alerts.routing is not None else []
-    return ["process", "sink", "api", *(["produce"] if reads else []), *alerts, *delivery]
+    return ["process", "sink", "api", *(["produce"] if reads else []), *alerts, *delivery, *_reports(settings)]
+
+
+def _reports(settings: Settings) -> list[str]:
+    if not settings.alerts.enabled or settings.alerts.routing is None:
+        return []
+    from alerts.routes import read  # noqa: PLC0415 - keeps other commands quick
+
+    return ["report"] if read(settings.alerts.routing).reports else []
 
 
 @app.command(rich_help_panel=_PANEL)
@@ -93,3 +101,12 @@ def deliver() -> None:
     from alerts.delivery import run  # noqa: PLC0415 - keeps other commands quick
 
     run(service_settings("deliver"))
+
+
+@app.command(rich_help_panel=_PANEL)
+@plainly
+def report() -> None:
+    """Send reports when they are due, and corrections."""
+    from alerts.reports.service import run  # noqa: PLC0415 - keeps other commands quick
+
+    run(service_settings("report"))
