@@ -47,17 +47,15 @@ class Standing:
 
 def standing(books: Sequence[Book], span: Span, now: datetime) -> Standing:
     """Return how final a period is: complete when every source tells all its days, final when all call them so."""
-    awaited = [book for book in books if now - book.closed_at <= _GONE]
-    if not awaited:
-        return Standing("provisional", ("no source has told anything",))
+    whole = [book for book in books if book.closed_through is not None and book.closed_through >= span.last]
     late = tuple(
         f"{book.source} of {book.billing_account} tells of days to {book.closed_through or 'none'}"
-        for book in awaited
-        if book.closed_through is None or book.closed_through < span.last
+        for book in books
+        if book not in whole and now - book.closed_at <= _GONE
     )
-    if late:
-        return Standing("provisional", late)
-    final = all(book.final_through is not None and book.final_through >= span.last for book in awaited)
+    if late or not whole:
+        return Standing("provisional", late or ("no source has told anything of it",))
+    final = all(book.final_through is not None and book.final_through >= span.last for book in whole)
     return Standing("final" if final else "complete")
 
 

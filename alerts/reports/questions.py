@@ -16,13 +16,15 @@ from api.lines import Lines
 from api.parameters import CostQuery, Filters
 from api.route import Rows
 from processors.series import Series, parse
+from spendstream.clock import from_millis
 from spendstream.settings import ConfigurationError, Settings
 
 _MOST = 100_000
 _INCIDENTS = 5
 # A book is a source's word about a billing account; a view by tag or cost category tells of the same dollars again.
 _BOOKS = f"""
-SELECT source, billing_account, max(closed_through), max(final_through), max(closed_at)
+SELECT source, billing_account, max(closed_through), max(final_through),
+    toUnixTimestamp64Milli(max(assumeNotNull(closed_at)))
 FROM (SELECT * FROM readings FINAL WHERE run = 'live' AND view = {{view:String}} AND isNotNull(closed_at)) AS r
 INNER JOIN (
     SELECT {BOOK}, view, reading FROM announcements WHERE run = {{run:String}}
@@ -96,7 +98,8 @@ class Questions:
             When ClickHouse does not answer.
         """
         values = {"run": self._settings.processing.run, "view": view_of(report, self._settings) or ""}
-        books = [Book(*row) for row in await self._database.rows(_BOOKS, values)]
+        rows = await self._database.rows(_BOOKS, values)
+        books = [Book(*row[:-1], closed_at=from_millis(row[-1])) for row in rows]
         return standing([book for book in books if self._of_record(book, span.last)], span, now)
 
     async def figures(self, report: Report, period: Period, now: datetime) -> Figures:

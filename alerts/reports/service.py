@@ -23,6 +23,7 @@ from alerts.reports.questions import view_of
 from alerts.reports.report import GRACE, Period, Report, Span
 from alerts.reports.telling import Telling
 from alerts.routes import Routing
+from alerts.routing_file import RoutingFile
 from api.problems import Problem
 from producers.sender import DeliveryError, Sender
 from producers.sole import Sole, SoleProducer
@@ -51,9 +52,14 @@ def routing_with_reports(settings: Settings) -> Routing:
     if settings.alerts.routing is None:
         raise ConfigurationError("alerts.routing names no file: say there who is told what, see docs/reports.md")
     routing = routes.read(settings.alerts.routing)
+    check(routing, settings)
+    return routing
+
+
+def check(routing: Routing, settings: Settings) -> None:
+    """Raise `ConfigurationError` when a report asks for what cannot be told."""
     for report in routing.reports:
         view_of(report, settings)
-    return routing
 
 
 def run(settings: Settings, clock: Clock | None = None) -> None:
@@ -116,31 +122,48 @@ class Reporting:
         self._clock = clock
         self._sole = sole
         self._progress = progress
+        self._sender = Sender(settings, clock)
+        self._file = None if settings.alerts.routing is None else RoutingFile(settings.alerts.routing)
         self._waits: dict[Key, _Wait] = {}
         self._log: dict[Key, CostReport] = {}
-        progress.details = lambda: {"reports_in_trouble": self.troubles}
+        progress.details = self.details
 
-    @property
-    def troubles(self) -> dict[str, str]:
-        """What was not told at the last try, and why."""
-        return {f"{key[0]} {key[1]} {key[3]}": wait.error for key, wait in self._waits.items() if wait.failures}
+    def details(self) -> dict[str, object]:
+        """Return what was not told at the last try, and why, for the health page."""
+        failed = {f"{key[0]} {key[1]} {key[3]}": wait.error for key, wait in self._waits.items() if wait.failures}
+        fault = None if self._file is None else self._file.fault
+        return {"reports_in_trouble": failed, **({} if fault is None else {"routing_that_cannot_be_used": fault})}
 
     async def work(self, stop: threading.Event) -> None:
         """Send what is due until told to stop; what is under way then is finished."""
         timeout = aiohttp.ClientTimeout(total=self._settings.alerts.timeout_seconds)
         async with aiohttp.ClientSession(timeout=timeout) as session:
-            channels = {
-                receiver.name: await asyncio.to_thread(make, receiver, session, self._settings)
-                for receiver in self._routing.receivers
-            }
-            sender = Sender(self._settings, self._clock)
-            telling = Telling(self._settings, self._routing, self._clock, channels.__getitem__, sender)
+            telling = await self._telling(self._routing, session)
             self._log = await asyncio.to_thread(told, self._settings, self._clock.now())
             while not stop.is_set():
                 self._sole.check()
+                telling = await self._reread(telling, session)
                 await self._look(telling)
                 self._progress.moved()
                 await asyncio.to_thread(stop.wait, _LOOK_SECONDS)
+
+    async def _telling(self, routing: Routing, session: aiohttp.ClientSession) -> Telling:
+        channels = {one.name: await asyncio.to_thread(make, one, session, self._settings) for one in routing.receivers}
+        return Telling(self._settings, routing, self._clock, channels.__getitem__, self._sender)
+
+    async def _reread(self, telling: Telling, session: aiohttp.ClientSession) -> Telling:
+        """Go over to another routing when the file has changed; return how receivers are told by what holds."""
+        routing = None if self._file is None else self._file.changed()
+        if routing is None or self._file is None:
+            return telling
+        try:
+            check(routing, self._settings)
+            made = await self._telling(routing, session)
+        except ConfigurationError as error:
+            self._file.refuse(str(error))
+            return telling
+        self._routing = routing
+        return made
 
     async def _look(self, telling: Telling) -> None:
         wanted = list(self._wanted(self._clock.now()))

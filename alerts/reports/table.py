@@ -2,10 +2,12 @@
 
 import csv
 import io
+from decimal import Context
 
 from alerts.reports.figures import Figures, Line
 from alerts.wording import printable
 
+_EXACT = Context(prec=80)
 #: A spreadsheet takes a text that begins so for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -34,4 +36,4 @@ def _texts(*texts: str) -> list[str]:
 
 
 def _amounts(line: Line) -> list[str]:
-    return [f"{amount:f}" for amount in line.amounts]
+    return [f"{amount.normalize(_EXACT):f}" for amount in line.amounts]

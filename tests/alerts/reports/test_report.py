@@ -63,6 +63,7 @@ def test_a_day_is_compared_with_its_weekday_and_a_month_with_the_whole_one_befor
         ([replace(BOOK, closed_through=None)], "provisional"),
         ([BOOK, replace(BOOK, billing_account="2", closed_through=DAY - timedelta(days=1))], "provisional"),
         ([BOOK, replace(BOOK, closed_through=None, closed_at=NOW - timedelta(days=36))], "complete"),
+        ([replace(BOOK, closed_at=NOW - timedelta(days=99))], "complete"),
         ([replace(BOOK, final_through=DAY)], "final"),
         ([replace(BOOK, final_through=DAY), BOOK], "complete"),
     ],

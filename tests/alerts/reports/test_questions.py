@@ -1,0 +1,115 @@
+"""The figures of reports, asked of the real ClickHouse engine."""
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from alerts.reports.figures import Figures
+from alerts.reports.questions import Questions, view_of
+from schemas.events import Incident
+from spendstream.settings import ConfigurationError, Settings, load
+from tests.alerts.reports.bills import BILL, DAY_BEFORE, in_currency, reading, write
+from tests.alerts.reports.facts import report
+from tests.api.serving import land
+from tests.processors.histories import DAY, NOW
+from tests.schemas.examples import EXAMPLES
+
+INCIDENT = next(event for event in EXAMPLES if isinstance(event, Incident))
+
+
+async def ask(settings: Settings, **changes: object) -> Figures:
+    one = report(**changes)
+    return await Questions(settings).figures(one, one.period_of(DAY), NOW + timedelta(hours=1))
+
+
+def lines(figures: Figures) -> dict[str, list[int]]:
+    return {line.name: [int(amount) for amount in line.amounts] for money in figures.money for line in money.lines}
+
+
+async def test_a_day_is_told_by_service_beside_its_weekday_and_the_day_before(settings):
+    write(settings, reading(1, BILL))
+    figures = await ask(settings)
+    assert lines(figures) == {"EC2": [120, 100, 110], "S3": [30, 50, 30]}
+    [money] = figures.money
+    assert [int(amount) for amount in money.total.amounts] == [150, 150, 140]
+    assert [int(amount) for amount in money.trend] == [0, 0, 0, 0, 0, 0, 150, 0, 0, 0, 0, 0, 140, 150]
+    assert figures.standing.stage == "complete"
+
+
+async def test_usage_and_other_charges_stand_apart(settings):
+    write(settings, [*reading(1, BILL), *reading(2, {DAY: {"Support": 90}}, kind=1)])
+    [money] = (await ask(settings)).money
+    assert "Support" not in {line.name for line in money.lines}
+    assert [(line.name, int(line.cost)) for line in money.charges] == [("recurring_fee", 90)]
+    assert [int(line.cost) for line in (money.total, money.usage)] == [240, 150]
+
+
+async def test_currencies_are_never_added(settings):
+    write(settings, [*reading(1, BILL), *in_currency(reading(2, {DAY: {"VM": 7}}), "EUR")])
+    assert (await ask(settings)).totals == {"USD": 150, "EUR": 7}
+
+
+async def test_a_team_by_its_tag_and_by_its_account(settings):
+    search = reading(1, BILL, account="222", tags=[{"team": "search"}])
+    write(settings, [*search, *reading(2, {DAY: {"EC2": 1000}}, account="333")])
+    assert lines(await ask(settings, where={"tag:team": "search"})) == {"EC2": [120, 100, 110], "S3": [30, 50, 30]}
+    assert lines(await ask(settings, where={"account": ["333", "444"]})) == {"EC2": [1000, 0, 0]}
+    assert lines(await ask(settings, by="tag:team")) == {"": [1000, 0, 0], "search": [150, 150, 140]}
+    assert lines(await ask(settings, by="account", where={"service": "S3"})) == {"222": [30, 50, 30]}
+
+
+async def test_an_organisation_without_costs_is_told_so(settings):
+    figures = await ask(settings)
+    assert (figures.money, figures.standing.stage) == ((), "provisional")
+    assert figures.standing.late == ("no source has told anything of it",)
+
+
+@pytest.mark.parametrize(
+    ("through", "final", "stage"), [(None, None, "provisional"), (DAY_BEFORE, None, "provisional"), (DAY, DAY, "final")]
+)
+async def test_closes_say_how_final_a_day_is(settings, through, final, stage):
+    write(settings, reading(1, BILL, through=through, final=final))
+    assert (await ask(settings)).standing.stage == stage
+
+
+async def test_a_reading_that_totals_have_not_announced_makes_nothing_complete(settings):
+    land(settings, reading(1, BILL))
+    assert (await ask(settings)).standing.stage == "provisional"
+
+
+async def test_a_source_that_is_only_compared_is_not_waited_for(settings):
+    rules = ({"billing_account": "payer", "source": "cost_explorer"},)
+    asked = settings.model_copy(update={"ledger": load(ledger={"of_record": rules}).ledger})
+    late = [
+        replace(event, source="focus.main") if hasattr(event, "source") else event
+        for event in reading(2, {}, through=None)
+    ]
+    write(asked, [*reading(1, BILL), *late])
+    assert (await ask(asked)).standing.stage == "complete"
+
+
+async def test_a_tag_that_cost_explorer_tells_is_read_from_its_totals(settings):
+    view: Any = reading(1, {})
+    write(settings, [*reading(2, BILL), *(replace(event, view="tag:stage") for event in view)])
+    assert (await ask(settings, by="tag:stage")).standing.stage == "complete"
+    with pytest.raises(ConfigurationError, match="set `by: tag:stage`"):
+        view_of(report(where={"tag:stage": "prod"}), settings)
+    with pytest.raises(ConfigurationError, match="view_categories"):
+        view_of(report(by="category:Product"), settings)
+
+
+async def test_open_incidents_are_those_of_what_the_report_is_about(settings):
+    scope = "USD/provider=AWS/account=222"
+    worst = replace(INCIDENT, id="b", severity="critical", scope="USD/tag=team/value=search", says="search rose")
+    land(settings, [replace(INCIDENT, id="a", scope=scope), worst, replace(INCIDENT, id="c", state="resolved")])
+    assert [one.says for one in (await ask(settings)).incidents] == ["search rose", INCIDENT.says]
+    assert [one.says for one in (await ask(settings, where={"account": "222"})).incidents] == [INCIDENT.says]
+    assert [one.says for one in (await ask(settings, where={"tag:team": "search"})).incidents] == ["search rose"]
+
+
+async def test_figures_are_exact(settings):
+    write(settings, reading(1, {DAY: {f"S{number}": 1 for number in range(7)}}))
+    assert (await ask(settings, measure="billed")).totals == {"USD": Decimal(7)}
