@@ -99,7 +99,7 @@ class Questions:
         """
         values = {"run": self._settings.processing.run, "view": view_of(report, self._settings) or ""}
         rows = await self._database.rows(_BOOKS, values)
-        books = [Book(*row[:-1], closed_at=from_millis(row[-1])) for row in rows]
+        books = [Book(source, payer, closed, final, from_millis(at)) for source, payer, closed, final, at in rows]
         return standing([book for book in books if self._of_record(book, span.last)], span, now)
 
     async def figures(self, report: Report, period: Period, now: datetime) -> Figures:

@@ -9,7 +9,7 @@ import pytest
 
 from alerts.reports.figures import Figures
 from alerts.reports.questions import Questions, view_of
-from schemas.events import Incident
+from schemas.events import Event, Incident
 from spendstream.settings import ConfigurationError, Settings, load
 from tests.alerts.reports.bills import BILL, DAY_BEFORE, in_currency, reading, write
 from tests.alerts.reports.facts import report
@@ -18,6 +18,10 @@ from tests.processors.histories import DAY, NOW
 from tests.schemas.examples import EXAMPLES
 
 INCIDENT = next(event for event in EXAMPLES if isinstance(event, Incident))
+
+
+def retold(event: Any, **changes: str) -> Event:
+    return replace(event, **changes)  # type: ignore[no-any-return]
 
 
 async def ask(settings: Settings, **changes: object) -> Figures:
@@ -84,7 +88,7 @@ async def test_a_source_that_is_only_compared_is_not_waited_for(settings):
     rules = ({"billing_account": "payer", "source": "cost_explorer"},)
     asked = settings.model_copy(update={"ledger": load(ledger={"of_record": rules}).ledger})
     late = [
-        replace(event, source="focus.main") if hasattr(event, "source") else event
+        retold(event, source="focus.main") if hasattr(event, "source") else event
         for event in reading(2, {}, through=None)
     ]
     write(asked, [*reading(1, BILL), *late])
@@ -92,8 +96,8 @@ async def test_a_source_that_is_only_compared_is_not_waited_for(settings):
 
 
 async def test_a_tag_that_cost_explorer_tells_is_read_from_its_totals(settings):
-    view: Any = reading(1, {})
-    write(settings, [*reading(2, BILL), *(replace(event, view="tag:stage") for event in view)])
+    view = reading(1, {})
+    write(settings, [*reading(2, BILL), *(retold(event, view="tag:stage") for event in view)])
     assert (await ask(settings, by="tag:stage")).standing.stage == "complete"
     with pytest.raises(ConfigurationError, match="set `by: tag:stage`"):
         view_of(report(where={"tag:stage": "prod"}), settings)
