@@ -2,13 +2,15 @@
 
 For each message, in this order:
 
-1. the desk says what goes out now, from all incidents as they are and from the log (`alerts.desk`);
-2. the channel accepts it;
-3. Kafka has a notification for each incident in the log (`alert.notifications`, compacted);
-4. the receiver may be told more.
+1. the desk says what goes out now, from all incidents as they are and from the log (`alert.notifications`);
+2. Kafka has it in the log that the receiver may hear of an incident it did not know;
+3. the channel accepts it;
+4. Kafka has it in the log that each incident was told;
+5. the receiver may be told more.
 
-So a crash between 2 and 3 repeats that one message, under the same id, and nothing else is ever told twice. One process
-at a time delivers for a deployment. Incidents of a run that is not live are never told.
+So a crash between 3 and 4 repeats that one message, under the same id, and nothing else is ever told twice. What is
+over before it can be repeated is told as over: by 2, the receiver may know of it. One process at a time delivers for a
+deployment. Incidents of a run that is not live are never told.
 """
 
 import asyncio
@@ -27,11 +29,12 @@ from alerts import routes
 from alerts.channels.channel import Channel
 from alerts.channels.making import make
 from alerts.delivery_metrics import DeliveryMetrics
-from alerts.desk import Desk, Written
+from alerts.desk import Desk
 from alerts.incident_reader import IncidentReader
 from alerts.links import linked
 from alerts.message import Message
 from alerts.pulse import Pulse
+from alerts.records import ON_ITS_WAY, Written
 from alerts.routes import Routing
 from alerts.routing_file import RoutingFile
 from producers.sender import DeliveryError, Sender
@@ -204,6 +207,9 @@ class Delivery:
 
     async def _send(self, channel: Channel, message: Message) -> None:
         kind = self._routing.channel_of(message.receiver)
+        leaving = self._desk.leaving(message, self._clock.now())
+        if leaving:
+            await self._keep(Written(), leaving)
         outcome = await channel.send(message)
         now = self._clock.now()
         if outcome.accepted:
@@ -221,7 +227,9 @@ class Delivery:
         self._metrics.count(written.states)
         async with self._sending:
             for one in notifications:
-                self._sender.send(NOTIFICATIONS, 0, f"{one.receiver}/{one.incident}", one)
+                # In a key of its own it leaves what was accepted before.
+                way = "/leaving" if one.attempts == ON_ITS_WAY else ""
+                self._sender.send(NOTIFICATIONS, 0, f"{one.receiver}/{one.incident}{way}", one)
             for state in written.states:
                 self._sender.send(DELIVERIES, 0, f"{state.receiver}/{state.incident}", state)
             for incident in written.incidents:

@@ -1,7 +1,7 @@
 """The desk: what is known of incidents and of what receivers were told, and so what is to be sent now. No I/O."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from alerts.channels.channel import ACCEPTED, Outcome
@@ -10,34 +10,13 @@ from alerts.message import Message
 from alerts.own_incidents import CANARY, canary, is_own, over, trouble
 from alerts.places import Place, places_of
 from alerts.receivers import Receiver
-from alerts.records import Passed, notification, state
+from alerts.records import ON_ITS_WAY, Lost, Passed, Written, notification, state
 from alerts.routes import Routing
 from alerts.routing import Decision, Told, decide
-from schemas.events import DeliveryOutcome, DeliveryState, Incident, Notification
+from alerts.told_log import ToldLog
+from schemas.events import DeliveryOutcome, Incident, Notification
 
 _UNKNOWN = Passed()
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """What nobody was told: the receiver that was the last to be tried, and why it was not told."""
-
-    receiver: str
-    incident: Incident
-    error: str
-
-
-@dataclass(slots=True)
-class Written:
-    """What the desk wants written down: states of messages, delivery's own incidents, what was lost."""
-
-    states: list[DeliveryState] = field(default_factory=list)
-    incidents: list[Incident] = field(default_factory=list)
-    lost: list[Lost] = field(default_factory=list)
-
-    def __bool__(self) -> bool:
-        """Tell whether there is anything."""
-        return bool(self.states or self.incidents or self.lost)
 
 
 class Desk:
@@ -55,9 +34,7 @@ class Desk:
 
     def __init__(self, routing: Routing, notifications: Iterable[Notification], max_age: timedelta) -> None:
         self._max_age = max_age
-        self._log: dict[str, dict[str, Notification]] = {}
-        for one in notifications:
-            self._log.setdefault(one.receiver, {})[one.incident] = one
+        self._log = ToldLog(notifications)
         self._incidents: dict[str, Incident] = {}
         self._passed: dict[str, Passed] = {}
         self._places: dict[str, list[Place]] = {}
@@ -83,8 +60,8 @@ class Desk:
         """Go on with another routing: what was told stays told."""
         self._routing = routing
         for receiver in routing.receivers:
-            log = self._log.setdefault(receiver.name, {})
-            line = self._lines.setdefault(receiver.name, Line(receiver, {one.sent_at for one in log.values()}))
+            told_at = {one.sent_at for one in self._log.of(receiver.name).values()}
+            line = self._lines.setdefault(receiver.name, Line(receiver, told_at))
             line.limits = receiver
         for incident in self._incidents.values():
             self._place(incident)
@@ -97,6 +74,8 @@ class Desk:
             return
         self._incidents[incident.id] = incident
         self._passed[incident.id] = passed
+        if incident.state == "resolved":
+            self._log.ended(incident.id)
         if is_own(incident):
             self._own.pop(incident.scope, None)
             if incident.state == "firing":
@@ -111,9 +90,8 @@ class Desk:
     def _place(self, incident: Incident) -> None:
         """Keep in which groups an incident stands; what is over and was told to all who knew of it stands in none."""
         self._places.pop(incident.id, None)
-        knows = {name for name, log in self._log.items() if incident.id in log}
-        awaited = [self._log[name][incident.id].state != "resolved" for name in knows]
-        if incident.state == "resolved" and not any(awaited):
+        knows = self._log.knowing(incident.id)
+        if incident.state == "resolved" and all(one.state == "resolved" for one in knows.values()):
             self._instead.pop(incident.id, None)
             return
         self._places[incident.id] = places_of(self._routing, incident, knows, self._instead.get(incident.id, {}))
@@ -166,7 +144,7 @@ class Desk:
         for (way, group, name), members in groups.items():
             if self._lines[name].busy:
                 continue
-            receiver, log = self._routing.receiver(name), self._log[name]
+            receiver, log = self._routing.receiver(name), self._log.of(name)
             decision = decide(self._routing, way, receiver, members, incidents, log, now)
             self._note_held(receiver, members, decision, now)
             if decision.again_at is not None:
@@ -182,7 +160,7 @@ class Desk:
 
     def _worded(self, receiver: str, told: Told) -> Told:
         """Return it with what the channel called the last message, and of whom the receiver stands in for."""
-        last = self._log[receiver].get(told.incident.id)
+        last = self._log.of(receiver).get(told.incident.id)
         first = self._instead.get(told.incident.id, {}).get(receiver)
         reason = told.reason if first is None or last is not None else f"{first} could not be told: {told.reason}"
         return replace(told, reason=reason, handle=None if last is None else last.handle)
@@ -211,7 +189,7 @@ class Desk:
         """Return the test of a receiver, when it is due."""
         if receiver.canary is None or not self._run:
             return []
-        logged = self._log[receiver.name].get(CANARY)
+        logged = self._log.of(receiver.name).get(CANARY)
         times_before = [*self._tested_at.get(receiver.name, ()), *([] if logged is None else [logged.sent_at])]
         last = max(times_before, default=None)
         test, at = canary(self._run, receiver.name, last, receiver, now)
@@ -240,11 +218,24 @@ class Desk:
                 incident = self._incidents[name]
                 self._write(receiver.name, Told(incident, reason), "held", now)
 
+    def leaving(self, message: Message, now: datetime) -> list[Notification]:
+        """Return what is to be logged before a message leaves: what its receiver may then know for the first time."""
+        log, line = self._log.of(message.receiver), self._lines[message.receiver]
+        found = []
+        for told in message.told:
+            last = log.get(told.incident.id)
+            if (last is None or last.state == "resolved") and told.incident.id != CANARY and not line.failures:
+                passed = self._passed.get(told.incident.id, _UNKNOWN)
+                found.append(
+                    notification(message, told, last, passed, ACCEPTED, channel="", attempts=ON_ITS_WAY, now=now)
+                )
+        return found
+
     def accepted(
         self, message: Message, channel: str, pause: timedelta, now: datetime, outcome: Outcome = ACCEPTED
     ) -> list[Notification]:
         """Note that a message was accepted; return what is to be logged before the receiver is told anything else."""
-        log, line = self._log[message.receiver], self._lines[message.receiver]
+        log, line = self._log.of(message.receiver), self._lines[message.receiver]
         attempts = line.failures + 1
         notifications = []
         for told in message.told:
@@ -257,7 +248,7 @@ class Desk:
             self._write(message.receiver, told, "accepted", now, message=message, attempt=attempts)
             self._due_since.pop((message.receiver, incident.id), None)
         line.accepted(now, pause)
-        log.update({one.incident: one for one in notifications})
+        self._log.add(notifications)
         for told in message.told:
             if told.incident.id != CANARY:
                 self._place(self._incidents[told.incident.id])

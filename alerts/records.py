@@ -1,7 +1,7 @@
 """What is written down of telling receivers: the log of what was accepted, and each state of a message."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from alerts.channels.channel import Outcome
@@ -13,6 +13,9 @@ from spendstream.clock import from_millis
 #: Steps that score: the last one that an event passed tells when it was scored.
 _SCORING = ("anomalies", "totals")
 _FIRING = "rules"
+
+#: Attempts of a notification that is logged before its message leaves: nobody knows whether it was accepted.
+ON_ITS_WAY = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,28 @@ class Passed:
             None if scored is None else from_millis(scored),
             None if fired is None else from_millis(fired),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """What nobody was told: the receiver that was the last to be tried, and why it was not told."""
+
+    receiver: str
+    incident: Incident
+    error: str
+
+
+@dataclass(slots=True)
+class Written:
+    """What the desk wants written down: states of messages, delivery's own incidents, what was lost."""
+
+    states: list[DeliveryState] = field(default_factory=list)
+    incidents: list[Incident] = field(default_factory=list)
+    lost: list[Lost] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        """Tell whether there is anything."""
+        return bool(self.states or self.incidents or self.lost)
 
 
 def notification(

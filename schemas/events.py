@@ -289,7 +289,7 @@ class Notification:
     observed_at: datetime
     """When the incident changed to what was told."""
     attempts: int
-    """Tries that it took."""
+    """Tries that it took; 0: the message was about to leave, and nobody knows whether it was accepted."""
     repeats: int
     """How often the same was told again."""
     handle: str | None = None

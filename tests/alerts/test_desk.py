@@ -170,3 +170,14 @@ def test_a_channel_gets_back_what_it_called_the_message_before_also_after_a_rest
     over = [incident(name, version=4, state="resolved") for name in ("i1", "i2")]
     [second] = desk(*over, log=logged).messages("live", T + HOUR)
     assert [told.handle for told in second.told] == ["m1", "m2"]
+
+
+def test_what_was_on_its_way_when_a_process_ended_is_told_again_while_it_fires_and_as_over_when_it_is():
+    at_work = desk(incident())
+    [message] = at_work.messages("live", T)
+    leaving = at_work.leaving(message, T)
+    assert desk(incident(), log=leaving).messages("live", T)[0].id == message.id
+    [over] = desk(incident(version=4, state="resolved"), log=leaving).messages("live", T)
+    assert [(told.incident.state, told.reason) for told in over.told] == [("resolved", "resolved")]
+    logged = at_work.accepted(message, "webhook", timedelta(0), T)
+    assert desk(incident(), log=[*leaving, *logged]).messages("live", T) == []
