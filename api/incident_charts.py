@@ -9,6 +9,7 @@ from typing import Any
 from alerts.wording import money
 from api.incident_view import Shown
 from api.route import Rows
+from processors.series import parse
 
 _DAYS = 35
 WIDTH, HEIGHT = 700, 150
@@ -45,11 +46,12 @@ async def days_of(database: Rows, run: str, one: dict[str, Any], today: date) ->
         return []
     rows = await database.rows(
         "SELECT day, sum(effective) FROM totals FINAL WHERE run = {run:String} AND currency = {currency:String} "
-        "AND series = {series:String} AND kind IN {charges:Array(String)} AND day >= {first:Date} "
-        "GROUP BY day ORDER BY day DESC LIMIT {days:UInt32}",
+        "AND level = {level:String} AND series = {series:String} AND kind IN {charges:Array(String)} "
+        "AND day >= {first:Date} GROUP BY day ORDER BY day DESC LIMIT {days:UInt32}",
         {
             "run": run,
             "currency": one["currency"],
+            "level": parse(one["scope"]).level,
             "series": one["scope"],
             "charges": charges,
             "first": today - timedelta(days=2 * _DAYS),
@@ -67,17 +69,18 @@ def bars(days: Sequence[tuple[date, Decimal]], view: Shown) -> Chart | None:
     highest = max((amount for _, amount in days), default=Decimal(0))
     if len(days) < 3 or highest <= 0:  # noqa: PLR2004 - two bars tell no story
         return None
-    top = max(highest, view.expected or Decimal(0))
+    expected = None if view.expected_day is None else max(view.expected_day, Decimal(0))
+    top = max(highest, expected or Decimal(0))
     step = WIDTH // _DAYS
     drawn = []
     for place, (day, amount) in enumerate(days):
         height = round(HEIGHT * max(amount, Decimal(0)) / top)
         says = f"{day}: {money(amount, view.currency)}"
         drawn.append(Bar(place * step, HEIGHT - height, step - _GAP, height, day >= view.since, says))
-    expected = None if view.expected is None else HEIGHT - round(HEIGHT * max(view.expected, Decimal(0)) / top)
+    level = None if expected is None else HEIGHT - round(HEIGHT * expected / top)
     last = days[-1]
     summary = (
         f"Cost by day from {days[0][0]} to {last[0]}: at most {money(highest, view.currency)}, "
         f"on the last day {money(last[1], view.currency)}."
     )
-    return Chart(tuple(drawn), expected, days[0][0], last[0], summary)
+    return Chart(tuple(drawn), level, days[0][0], last[0], summary)

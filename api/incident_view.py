@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
 
+from alerts.cases import FOLDED
 from alerts.console import cost_explorer
 from alerts.wording import money, name_of, plain, share
 
@@ -49,7 +50,13 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What the pages show of an incident; texts are plain, and escaped by the template."""
+    """What the pages show of an incident; texts are plain, and escaped by the template.
+
+    Attributes
+    ----------
+    expected_day
+        What was expected of the newest day; None where the incident is about something else than days.
+    """
 
     id: str
     title: str
@@ -66,7 +73,7 @@ class Shown:
     console: str | None
     a_day: str
     since: date
-    expected: Decimal | None
+    expected_day: Decimal | None
     currency: str | None
 
 
@@ -105,7 +112,7 @@ def shown(one: dict[str, Any], now: datetime) -> Shown:
         console=None if currency is None else cost_explorer(one["scope"], since.date(), now.date()),
         a_day="" if a_day is None else _signed(a_day, currency),
         since=since.date(),
-        expected=_amount(one["expected"]),
+        expected_day=_amount(one["expected"]) if one["kind"] in FOLDED else None,
         currency=currency,
     )
 
@@ -124,7 +131,9 @@ def _title(what: str, a_day: Decimal | None, currency: str | None) -> str:
 def _amounts(one: dict[str, Any]) -> tuple[Fact, ...]:
     currency = one["currency"]
     found = []
-    for name, key, note in (("Actual", "actual", "newest day"), ("Expected", "expected", "newest day")):
+    # Of a rule over totals it is its window, and its limit or what was before; its sentence says which.
+    names = ("Expected", "newest day") if one["kind"] in FOLDED else ("Limit or usual", "")
+    for name, key, note in (("Actual", "actual", names[1]), (names[0], "expected", names[1])):
         amount = _amount(one[key])
         if amount is not None:
             found.append(Fact(name, money(amount, currency), note))

@@ -62,7 +62,8 @@ def diagnose(settings: Settings, sessions: Sessions | None = None) -> Diagnosis:
     sessions
         How AWS is reached; None: as the settings say.
     """
-    findings = [*_kafka(settings), *_registry(settings), *_clickhouse(settings), *check_aws(settings, sessions)]
+    servers = [*_kafka(settings), *_registry(settings), *_clickhouse(settings)]
+    findings = [*servers, *_links(settings), *check_aws(settings, sessions)]
     return Diagnosis(tuple(findings), policies(settings))
 
 
@@ -132,6 +133,17 @@ def _ask_clickhouse(settings: Settings, *, reader: bool) -> str:
             "SELECT count() FROM system.tables WHERE database = {name:String}", {"name": settings.clickhouse.database}
         ).result_rows[0][0]
     return f"sees {tables} tables of {settings.clickhouse.database}"
+
+
+def _links(settings: Settings) -> Iterator[Finding]:
+    """Say when messages will hold no links though somebody meant them to."""
+    alerts = settings.alerts
+    if alerts.public_url is not None and alerts.link_key is None:
+        yield failed("links in messages", "there is no key to sign them", "set SPENDSTREAM_ALERTS__LINK_KEY too")
+    elif alerts.link_key is not None and alerts.public_url is None:
+        yield failed("links in messages", "it is not said where they lead", "set SPENDSTREAM_ALERTS__PUBLIC_URL too")
+    elif alerts.link_key is not None:
+        yield good("links in messages", f"they lead to {alerts.public_url}, for {alerts.link_days:g} days")
 
 
 def _told(what: str, ask: Callable[[], str]) -> Finding:

@@ -1,21 +1,33 @@
 """The pages about incidents: by link, by session, hostile content, and nothing changed but by a form of their own."""
 
 import re
-from datetime import timedelta
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 import requests
 
+from alerts.console import cost_explorer
 from alerts.incident_step import IncidentOptions, incident_step
 from alerts.links import token
+from api.incident_charts import HEIGHT, bars
+from api.incident_view import shown
 from processors.batch import BatchDriver
 from schemas.events import AlertRequest, AnomalyFeedback, Event, Incident
 from spendstream.topics import ALERTS
-from tests.api.incidents import ANN, EVENTS, READER, RISE, TODAY, Noted, Served
+from tests.api.incidents import ANN, EC2, EVENTS, READER, RISE, TODAY, Noted, Served
 from tests.api.opened import Opened
 from tests.api.serving import land
 
+#: As `/v1/incidents/{id}` answers.
+EC2_TOLD: dict[str, Any] = {
+    **dict.fromkeys(("owner", "runbook", "snoozed_until", "impact_so_far", "impact_to_month_end")),
+    "id": "i1", "state": "firing", "severity": "critical", "scope": EC2, "kind": "anomaly", "rules": "rises",
+    "currency": "USD", "says": "it rose", "actual": "90", "expected": "30", "impact_per_day": "60",
+    "since": "2026-03-07T00:00:00+00:00", "firing_count": 1,
+}  # fmt: skip
 OWN = {"Origin": "https://costs.example.com"}
 
 
@@ -88,11 +100,11 @@ def test_opening_a_link_changes_nothing(api):
 def test_hostile_text_is_only_text(api):
     found = page(api, path(api, "i4"))
     listed = page(api, "/incidents", with_session(api, READER))
-    for shown in (found, listed):
-        assert not shown.all("script")
-        assert not [one for one in shown.all("a") if one["href"].startswith("javascript")]
-        assert "<script>alert('x')</script>" in shown.text
-        assert "\u202e" not in shown.text
+    for opened in (found, listed):
+        assert not opened.all("script")
+        assert not [one for one in opened.all("a") if one["href"].startswith("javascript")]
+        assert "<script>alert('x')</script>" in opened.text
+        assert "\u202e" not in opened.text
 
 
 def test_an_answer_arrives_in_the_receivers_name_and_leads_back(api):
@@ -277,3 +289,43 @@ async def test_an_answer_becomes_a_transition_that_the_page_tells(serve):
         found = Opened(await (await client.get(f"/incidents/{began.id}", params={"t": signed})).text())
     assert "acknowledged by Bob (link of us): the launch" in found.text
     assert found.answers[0] == "resolve"
+
+
+def test_the_days_are_drawn_in_proportion_with_what_was_expected():
+    view = shown(EC2_TOLD, TODAY)
+    days = [
+        (view.since - timedelta(days=1), Decimal(30)),
+        (view.since, Decimal(-5)),
+        (view.since + timedelta(days=1), Decimal(60)),
+    ]
+    chart = bars(days, view)
+    assert chart is not None
+    assert [(bar.height, bar.since) for bar in chart.bars] == [(HEIGHT // 2, False), (0, True), (HEIGHT, True)]
+    assert chart.expected == HEIGHT // 2
+    assert "at most 60.00 USD" in chart.says
+
+
+@pytest.mark.parametrize("days", [[], [(TODAY.date(), Decimal(5))], [(TODAY.date(), Decimal(0))] * 5])
+def test_too_few_days_are_not_drawn(days):
+    assert bars(days, shown(EC2_TOLD, TODAY)) is None
+
+
+def test_a_limit_is_not_called_an_expectation_of_a_day():
+    view = shown({**EC2_TOLD, "kind": "budget"}, TODAY)
+    assert view.expected_day is None
+    assert ("Limit or usual", "30.00 USD") in [(fact.name, fact.value) for fact in view.amounts]
+
+
+@pytest.mark.parametrize(
+    ("scope", "there"),
+    [
+        ("USD/provider=AWS/account=111/service=Amazon%20S3", ("Amazon%20S3", "111", "startDate=2026-02-21")),
+        ("USD", None),
+        ("USD/provider=Microsoft/account=1", None),
+        ("USD/tag=team/value=search", None),
+    ],
+)
+def test_the_console_is_opened_where_it_is_known(scope, there):
+    address = cost_explorer(scope, date(2026, 3, 7), date(2026, 3, 10))
+    assert (address is None) == (there is None)
+    assert all(part in (address or "") for part in there or ())

@@ -138,6 +138,20 @@ def test_a_wrong_address_is_named_with_the_setting_to_change(embedded_kafka, sec
     assert fix in told
 
 
+@pytest.mark.parametrize(
+    ("alerts", "ok", "fix"),
+    [
+        ({"public_url": "https://costs.example.com"}, False, "SPENDSTREAM_ALERTS__LINK_KEY"),
+        ({"link_key": "k" * 32}, False, "SPENDSTREAM_ALERTS__PUBLIC_URL"),
+        ({"public_url": "https://costs.example.com", "link_key": "k" * 32}, True, ""),
+    ],
+)
+def test_links_that_messages_will_not_hold_are_told(embedded_kafka, alerts, ok, fix):
+    settings = embedded_kafka.settings(clickhouse={"url": NOWHERE}, alerts=alerts)
+    found, _, told = about(diagnose(settings).findings, "links in messages")[0]
+    assert (found, fix in told) == (ok, True)
+
+
 def test_a_clickhouse_user_that_is_refused_is_named(embedded_kafka, clickhouse):
     settings = load(
         kafka=embedded_kafka.settings().kafka.model_dump(),
