@@ -1,4 +1,4 @@
-"""A note: what a receiver is told that is about no incident, as a report, or a test of the way to it."""
+"""A note: what a receiver is told that is about no incident, as a report."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Note:
     id
         The same for the same note, so that a receiver can know a repetition.
     kind
-        What it is: a report, or a canary, which is told to see whether it arrives.
+        What it is; receivers may sort by it.
     title
         One line of plain text; it becomes one, whatever it was.
     text
@@ -47,7 +47,7 @@ class Note:
 
     id: str
     receiver: str
-    kind: Literal["report", "canary"]
+    kind: Literal["report"]
     title: str
     text: str
     at: datetime

@@ -1,12 +1,12 @@
 """PagerDuty's Events API v2: an event an incident, under the incident's id, so that PagerDuty folds what is one.
 
-A note is a change event, which calls nobody. Limits by the API's reference: a summary of 1,024 characters, 512 KB an
-event.
+A note, or a test of the way, is a change event, which calls nobody. Limits by the API's reference: a summary of 1,024
+characters, 512 KB an event.
 """
 
 import json
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ from alerts.channels.channel import Outcome, Tools, post
 from alerts.channels.one_by_one import OneByOne, name_of
 from alerts.message import Message, view
 from alerts.note import Note
+from alerts.own_incidents import CANARY
 from alerts.receivers import PagerDutyReceiver
 from alerts.routing import Told
 from alerts.wording import plain
@@ -55,18 +56,22 @@ class PagerDuty:
 
     async def note(self, note: Note) -> Outcome:
         """Send a change event."""
-        change = {
-            "summary": plain(note.title, _SUMMARY),
-            "timestamp": note.at.isoformat(),
-            "source": "spendstream",
-            "custom_details": {"kind": note.kind, "text": note.shortened(_NOTE)},
-        }
-        # Change events have an address beside that of the others.
-        address = f"{self._api.removesuffix('/enqueue')}/change/enqueue"
-        return await self._post(address, {"payload": change})
+        return await self._change(note.title, note.at, {"kind": note.kind, "text": note.shortened(_NOTE)})
 
     async def _event(self, message: Message, told: Told) -> Outcome:
+        if told.incident.kind == CANARY:
+            return await self._change(view(told).title, message.at, {"kind": CANARY, "text": told.incident.says})
         return await self._post(self._api, payload(message, told))
+
+    async def _change(self, summary: str, at: datetime, details: Mapping[str, str]) -> Outcome:
+        """Send a change event, which has an address beside that of the others."""
+        change = {
+            "summary": plain(summary, _SUMMARY),
+            "timestamp": at.isoformat(),
+            "source": "spendstream",
+            "custom_details": details,
+        }
+        return await self._post(f"{self._api.removesuffix('/enqueue')}/change/enqueue", {"payload": change})
 
     async def _post(self, address: str, content: Mapping[str, Any]) -> Outcome:
         return await post(self._session, address, json.dumps({"routing_key": self._key, **content}).encode(), {})

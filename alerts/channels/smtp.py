@@ -64,8 +64,6 @@ class Smtp:
                 error=f"the server refuses user and password: {error.code}",
                 denied=True,
             )
-        except errors.SMTPNotSupported:
-            return Outcome(accepted=False, error="the server offers no STARTTLS, or no way to sign in")
         except errors.SMTPRecipientsRefused as error:
             codes = sorted({one.code for one in error.recipients})
             return _by_code(min(codes, default=550), f"the server refuses every address: {codes}")
@@ -73,9 +71,12 @@ class Smtp:
             return _retried(f"no connection: {type(error).__name__}")
         except errors.SMTPResponseException as error:
             return _by_code(error.code, f"the server refuses it: {error.code}")
-        except (errors.SMTPException, ssl.SSLError, OSError, ValueError) as error:
+        except (errors.SMTPServerDisconnected, ssl.SSLError, OSError, ValueError) as error:
             # The texts of these errors hold addresses.
             return _retried(f"no connection: {type(error).__name__}")
+        except errors.SMTPException:
+            # It says so by an error of no kind of its own. Somebody between us and the server may have removed it.
+            return _retried("the server offers no STARTTLS, or no way to sign in")
 
     async def _hand_over(self, made: Callable[[int], EmailMessage]) -> Outcome:
         async with aiosmtplib.SMTP(

@@ -11,6 +11,7 @@ from alerts.channels.aws import call, client
 from alerts.channels.channel import Outcome, Tools
 from alerts.message import Message, headline, in_text
 from alerts.note import Note
+from alerts.own_incidents import CANARY
 from alerts.receivers import SnsReceiver
 from alerts.rules import SEVERITIES
 
@@ -56,9 +57,9 @@ def payload(message: Message) -> dict[str, Any]:
     """Return a message as SNS wants it."""
     worst = max((told.incident.severity for told in message.told), key=SEVERITIES.index)
     open_ones = any(told.incident.state != "resolved" for told in message.told)
-    anomalies = all(told.incident.kind == "anomaly" for told in message.told)
+    kinds = {told.incident.kind for told in message.told}
     attributes = {
-        "kind": "anomaly" if anomalies else "alert",
+        "kind": kinds.pop() if len(kinds) == 1 and kinds <= {"anomaly", CANARY} else "alert",
         "severity": worst,
         "state": "firing" if open_ones else "resolved",
         "id": message.id,

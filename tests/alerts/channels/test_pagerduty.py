@@ -6,8 +6,9 @@ import aiohttp
 import pytest
 
 from alerts.channels.pagerduty import PagerDuty, payload
+from alerts.own_incidents import CANARY
 from tests.alerts.channels.messages import LINK, incident, message, note
-from tests.alerts.web_double import Got, WebDouble
+from tests.alerts.web_double import WebDouble
 
 
 @pytest.mark.parametrize(
@@ -39,10 +40,10 @@ async def test_an_event_that_was_taken_is_not_sent_again_with_the_others():
     assert [json.loads(got.body)["dedup_key"] for got in double.got] == ["i1", "i2", "i2"]
 
 
-async def test_a_note_calls_nobody():
+async def test_a_note_and_a_test_of_the_way_call_nobody():
     with WebDouble(lambda _: (202, {})) as double:
         async with aiohttp.ClientSession() as session:
-            await PagerDuty(session, f"{double.url}/v2/enqueue", "key", 5).note(note())
-    [got] = double.got
-    assert isinstance(got, Got)
-    assert got.path == "/v2/change/enqueue"
+            channel = PagerDuty(session, f"{double.url}/v2/enqueue", "key", 5)
+            assert (await channel.note(note())).accepted
+            assert (await channel.send(message(incident(kind=CANARY, currency=None, scope="receiver ops")))).accepted
+    assert {got.path for got in double.got} == {"/v2/change/enqueue"}
