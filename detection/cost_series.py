@@ -13,7 +13,7 @@ import numpy as np
 from scipy.special import log_ndtr
 
 from detection.calibration import Bools, Floats, TailCalibration, needed_log_p
-from detection.explain import change_point
+from detection.explain import began
 from detection.levels import Expectation, Ints, LevelBank
 from detection.seasons import Calendar
 
@@ -241,9 +241,7 @@ class CostSeries:
 
         To be asked before the period is learnt.
         """
-        length = abs(int(scores.window[row]))
-        last = np.append(self.recent[:, row], scores.steady[row])[-length:]
-        return length - 1 - change_point(last)[0]
+        return periods_since(np.append(self.recent[1:, row], scores.steady[row]), int(scores.window[row]))
 
     def held_back(self, row: int, periods: int) -> Floats:
         """Return by what to multiply what was expected in the last `periods` to have what was so before them.
@@ -325,6 +323,15 @@ class CostSeries:
         self.open = np.array(state["open"], dtype=np.int64)
         self.quiet = np.array(state["quiet"], dtype=np.int64)
         self.bar, self.held = np.zeros(rows), np.zeros(rows, dtype=np.bool_)
+
+
+def periods_since(residuals: Floats, window: int) -> int:
+    """Return how many periods before the last of `residuals` the change most likely began that `window` has found.
+
+    A long window has found what is slow, and that may have begun before it.
+    """
+    length = abs(window) or 1
+    return len(residuals) - 1 - began(residuals, length if length < LONG else len(residuals))
 
 
 def _residual(values: Floats, mean: Floats, sd: Floats, known: Bools, most: float) -> Floats:

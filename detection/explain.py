@@ -22,8 +22,10 @@ from detection.calibration import Floats
 CARRIED = 0.8
 """A scope holds at least this share of what clearly changed."""
 _TOLD = 5
-_CLEAR = 3.5
+_CLEAR = 4.0
 """Standard deviations from where a leaf has clearly changed."""
+_ALREADY = 2.5
+"""Standard deviations from where a period before a change belongs to it."""
 _ENOUGH = 4.0
 """What a scope must explain, in logarithms of the likelihood, to be told at all."""
 _LEAST_SD = 0.01
@@ -132,17 +134,23 @@ def _candidates(leaves: Sequence[Leaf]) -> dict[tuple[tuple[str, ...], tuple[str
     return found
 
 
-def change_point(z: Floats) -> tuple[int, float]:
-    """Return where in a row of standardised residuals a lasting change most likely began, and its size in σ.
+def began(z: Floats, within: int) -> int:
+    """Return where in a row of standardised residuals a change to its end most likely began: a step, or a slow rise.
 
-    The start that maximises the likelihood of a shifted mean from there to the end: (Σ z)² ÷ length.
+    Of all steps and straight rises to the end that begin in the last `within` periods, the one that explains most of
+    the squares; and from there back over periods that lie clearly on the same side: some causes double each period.
     """
-    if len(z) == 0:
-        return 0, 0.0
-    sums = np.cumsum(z[::-1])[::-1]
-    lengths = np.arange(len(z), 0, -1)
-    start = int(np.argmax(sums**2 / lengths))
-    return start, float(sums[start] / lengths[start])
+    last = z[-within:]
+    lengths = np.arange(len(last), 0, -1)
+    sums = np.cumsum(last[::-1])[::-1]
+    # of a rise that begins at s: Σ (t − s + 1) z = Σ over u ≥ s of the sums from u
+    rises = np.cumsum(sums[::-1])[::-1]
+    steps, ramps = sums**2 / lengths, rises**2 / (lengths * (lengths + 1) * (2 * lengths + 1) / 6)
+    place = int(np.argmax(np.maximum(steps, ramps)))
+    side, start = np.sign(sums[place]), len(z) - len(last) + place
+    while start > 0 and z[start - 1] * side > _ALREADY:
+        start -= 1
+    return start
 
 
 @dataclass(frozen=True, slots=True)

@@ -185,8 +185,9 @@ class LevelBank:
         return found
 
     def move(self, by: Floats) -> None:
-        """Move the levels by logarithms, as when what was learnt is taken back."""
+        """Move levels by logarithms, as when what was learnt is taken back; their trend is then as elsewhere."""
         self.coefficients[0] += by
+        self.coefficients[1][:, by != 0] = np.median(self.coefficients[1], axis=1)[:, None]
         self._now = None
 
     def take(self, row: int, by: float) -> None:

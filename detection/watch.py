@@ -15,9 +15,8 @@ import numpy as np
 from detection.arrivals import Arrivals
 from detection.calibration import Bools, Floats
 from detection.completeness import CompletenessCurve
-from detection.cost_series import CostSeries, Scores
+from detection.cost_series import CostSeries, Scores, periods_since
 from detection.credits import CreditBurn
-from detection.explain import change_point
 from detection.fees import FeeCalendar, FeeKind
 from detection.seasons import Calendar
 from detection.unit_price import UnitPrice
@@ -231,8 +230,8 @@ class Watch:
         found = []
         for place in np.flatnonzero(begins):
             name, length = names[place], abs(int(scores.window[place]))
-            last = np.append(recent[:, place], scores.z[place])[-length:]
-            since = day - timedelta(days=length - 1 - change_point(last)[0])
+            last = np.append(recent[1:, place], scores.z[place])
+            since = day - timedelta(days=periods_since(last, int(scores.window[place])))
             actual, expected = float(values[place]), float(scores.expected[place])
             row, price = by_name.get(name), self.known[name].price
             change = None

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from detection.calibration import Bools, Floats
-from detection.cost_series import BAND, LONG, CostSeries, Scores
-from detection.explain import change_point
+from detection.cost_series import BAND, LONG, CostSeries, Scores, periods_since
 from detection.forecast import start_of
 from detection.levels import OUTSIDE, Ints
 from detection.packed import packed, unpacked
@@ -75,9 +74,7 @@ class Scored:
 
     def since(self, row: int) -> int:
         """Return the day on which what the window saw most likely began."""
-        length = abs(int(self.window[row])) or 1
-        last = np.append(self.recent[:, row], self.z[row])[-length:]
-        return self.day - (length - 1 - change_point(last)[0])
+        return self.day - periods_since(np.append(self.recent[:, row], self.z[row]), int(self.window[row]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from detection.arrivals import Arrivals
-from detection.explain import Leaf, change_point, impact, likeness, root_cause
+from detection.explain import Leaf, began, impact, likeness, root_cause
 
 
 def lattice(changed, by):
@@ -73,15 +73,23 @@ def test_no_change_has_no_scope():
     assert root_cause([Leaf({"service": "EC2"}, 100, 100)]).scope == {}
 
 
-def test_the_start_of_a_change_is_found():
+def test_the_start_of_a_step_is_found():
     z = np.random.default_rng(1).normal(size=40)
     z[28:] += 3
 
-    start, size = change_point(z)
+    assert began(z, within=40) == pytest.approx(28, abs=1)
 
-    assert start == pytest.approx(28, abs=1)
-    assert size == pytest.approx(3, abs=0.8)
-    assert change_point(np.array([])) == (0, 0.0)
+
+def test_the_start_of_a_slow_rise_is_found():
+    z = 0.3 * np.random.default_rng(1).normal(size=40)
+    z[20:] += 0.2 * np.arange(1, 21)
+
+    assert began(z, within=40) == pytest.approx(20, abs=3)
+
+
+def test_what_doubles_began_before_the_window_that_found_it():
+    assert began(np.array([0.1, -0.4, 0.3, 3.0, 6.0]), within=1) == 3
+    assert began(np.array([0.1, -0.4, 0.3, -3.0, 6.0]), within=1) == 4
 
 
 def test_impact_so_far_a_day_and_to_the_months_end():
