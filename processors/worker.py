@@ -127,11 +127,8 @@ async def _work(settings: Settings, live_run: LiveRun, faults: Faults, work: Wor
         await open_until_the_end.enter_async_context(_health_page(settings, work.service, progress, registry))
         guard.start()
         progress.busy(True)  # a start that hangs is a stall
-        running: list[LiveStep] = []
         try:
-            for step in live:
-                running.append(step)
-                await _started(step, stop)
+            await _started(live, stop)
             log.info("processing %s of run %s", ", ".join(step.step.name for step in live), run)
             open_until_the_end.enter_context(work.beside(settings))
             looking = asyncio.ensure_future(_look(live, backlogs, progress, settings.health.stalled_seconds / 8))
@@ -143,7 +140,7 @@ async def _work(settings: Settings, live_run: LiveRun, faults: Faults, work: Wor
             raise
         finally:
             guard.stop()
-            for step in running:
+            for step in live:
                 await step.stop()
 
 
@@ -169,16 +166,21 @@ async def _health_page(
         await runner.cleanup()
 
 
-async def _started(step: LiveStep, stop: asyncio.Event) -> None:
-    """Start a step. Told to stop meanwhile, the process ends at once: a start cannot be undone half-way in Faust."""
-    starting = asyncio.ensure_future(step.start())
+async def _started(live: list[LiveStep], stop: asyncio.Event) -> None:
+    """Start all steps, side by side: each waits some seconds for its consumer group.
+
+    Told to stop meanwhile, the process ends at once: a start cannot be undone half-way in Faust.
+    """
     stopped = asyncio.ensure_future(stop.wait())
-    await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    if not starting.done():
-        log.info("told to stop while %s was starting; nothing was under way", step.step.name)
-        os._exit(0)
+    stopped.add_done_callback(_left_at_once)
+    await asyncio.gather(*(step.start() for step in live))
+    stopped.remove_done_callback(_left_at_once)
     stopped.cancel()
-    await starting
+
+
+def _left_at_once(_: object) -> None:
+    log.info("told to stop while steps were starting; nothing was under way")
+    os._exit(0)
 
 
 async def _look(live: list[LiveStep], backlogs: list[Backlog], progress: Progress, every: float) -> None:
