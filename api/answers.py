@@ -199,6 +199,31 @@ class AnomaliesAnswer(Document):
     next_cursor: str | None = Field(description=NEXT)
 
 
+class EstimateRow(Document):
+    """What metered usage of an account's service costs on a day."""
+
+    day: date
+    provider: str
+    billing_account: str
+    account: str
+    service: str
+    currency: str
+    as_of: datetime = Field(description="end of the newest point of usage that is in it")
+    so_far: Money = Field(description="until then")
+    at_day_end: Money = Field(description="what that comes to by the end of the day")
+    lower: Money = Field(description="lower end of the band of at_day_end (90 %)")
+    upper: Money = Field(description="upper end of it")
+    coverage: float = Field(description="share of the service's usage cost that is of metered usage types, 0 to 1")
+    billed: Money | None = Field(description="what the bill came to say of the same usage types, once it has settled")
+
+
+class EstimatesAnswer(Document):
+    """Answer of `/v1/estimates`."""
+
+    rows: list[EstimateRow]
+    next_cursor: str | None = Field(description=NEXT)
+
+
 class Contribution(Document):
     """A part of an incident's series, and its share of the change; regions and usage types add up apart."""
 

@@ -195,6 +195,25 @@ class AnomaliesQuery(AnomalyQuery):
         return self
 
 
+class EstimatesQuery(Parameters):
+    """Parameters of `/v1/estimates`."""
+
+    provider: Text | None = Field(None, description="only this provider")
+    account: Text | None = Field(None, description="only this account")
+    service: Text | None = Field(None, description="only this service")
+    currency: Text | None = Field(None, description="only this currency (ISO 4217)")
+    first_day: date | None = Field(None, alias="from", description="first charge day")
+    last_day: date | None = Field(None, alias="to", description="last charge day, inclusive")
+    format: Format | None = Field(None, description=_FORMAT)
+    limit: int = Field(100, ge=1, le=10_000, description="rows in one answer")
+    cursor: Cursor | None = Field(None, description=_CURSOR)
+
+    @model_validator(mode="after")
+    def _check_days(self) -> Self:
+        _check_period(self.first_day or FIRST_DAY, self.last_day or LAST_DAY, longest=False)
+        return self
+
+
 class IncidentQuery(Parameters):
     """Parameters of `/v1/incidents/{id}`."""
 

@@ -26,7 +26,7 @@ from producers.cloudwatch_points import Span, batches, increases, span
 from producers.runs import Runs
 from producers.sender import Sender
 from producers.source import ReadingReport, SourceError
-from schemas.events import UsageMetrics
+from schemas.events import UsageClosed, UsageMetrics
 from spendstream.clock import to_millis
 from spendstream.settings import CloudWatch as Options
 from spendstream.settings import Payer
@@ -99,6 +99,7 @@ class CloudWatch:
         self._sender.flush()
         for target, answer in zip(targets, answers, strict=True):
             target.asked.update(dict.fromkeys(answer.asked, now))
+        self._close(reading, now, whole=not problems and not any(answer.problem for answer in answers))
         problems += [text for text in (*found, *(answer.problem for answer in answers)) if text]
         if problems:
             raise SourceError("; ".join(problems))
@@ -106,6 +107,13 @@ class CloudWatch:
         if left_out:
             log.warning("%d metrics were left out: raise cloudwatch.max_metrics or the polling budget", left_out)
         return ReadingReport(self.name, 1, events, points, 0, round(time.monotonic() - began, 3), left_out)
+
+    def _close(self, reading: str, now: datetime, *, whole: bool) -> None:
+        """Say in every partition that all points of this run are there."""
+        event = UsageClosed(source=self.source, reading=reading, read_at=now, version=to_millis(now), whole=whole)
+        for partition in range(self._sender.settings.kafka.topics.partitions(USAGE)):
+            self._sender.send(USAGE, partition, f"{self.source}/{partition}", event)
+        self._sender.flush()
 
     def _reach(self) -> list[str]:
         """Make the clients that are missing; return which accounts cannot be reached, and why."""

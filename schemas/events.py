@@ -635,6 +635,47 @@ class CostAnomaly:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CostEstimate:
+    """What the metered usage of an account's service costs on a day, before the bill says so; a newer version replaces
+    the older one. A measure of its own, never added to actual cost."""
+
+    SUBJECT: ClassVar[str] = "cost.estimate"
+
+    run: str
+    """The run that made it."""
+    provider: str
+    """FOCUS ProviderName."""
+    billing_account: str
+    """Payer account."""
+    account: str
+    """FOCUS SubAccountId."""
+    service: str
+    """FOCUS ServiceName."""
+    currency: str
+    """ISO 4217."""
+    day: date
+    """Charge day."""
+    version: int
+    """ms since 1970 of the tick that made it; a newer one replaces the older one."""
+    as_of: datetime
+    """End of the newest point of usage that is in it."""
+    so_far: Decimal
+    """Metered usage of the day until then × its unit prices, corrected by how such estimates differed from bills."""
+    at_day_end: Decimal
+    """What that comes to by the end of the day, at what is usual for the hours left."""
+    lower: Decimal
+    """Lower end of the band of at_day_end (90 %)."""
+    upper: Decimal
+    """Upper end of the band of at_day_end (90 %)."""
+    coverage: float
+    """Share of the service's usage cost, on the days billed last, that is of metered usage types, 0 to 1."""
+    unpriced: Sequence[str] = ()
+    """Metered usage types without a price, which are not in it."""
+    billed: Decimal | None = None
+    """Effective cost that the bill came to say of the same usage types and day, once it has settled."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CostForecast:
     """What series come to by the end of the day, month and quarter; one event a lane, which a newer one of the same
     day replaces."""
@@ -1129,6 +1170,25 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UsageClosed:
+    """All points that one reading of metrics had to tell are in the partition: usage may be looked at. One copy a
+    partition."""
+
+    SUBJECT: ClassVar[str] = "usage.closed"
+
+    source: str
+    """The source, as `cloudwatch`."""
+    reading: str
+    """Id of the reading."""
+    read_at: datetime
+    """When the source was read."""
+    version: int
+    """ms since 1970 of the reading."""
+    whole: bool
+    """Every account and region answered; else usage may look less than it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UsageMetrics:
     """Points of one metric of one resource or group, as CloudWatch tells them; a newer version of a point replaces the
     older one."""
@@ -1192,6 +1252,7 @@ Event = (
     | AnomalyFeedback
     | CostAggregate
     | CostAnomaly
+    | CostEstimate
     | CostForecast
     | CostHead
     | CostPartial
@@ -1204,6 +1265,7 @@ Event = (
     | SourceControl
     | SourceRun
     | Tick
+    | UsageClosed
     | UsageMetrics
 )
 """Any event that stands in a topic."""
@@ -1221,6 +1283,7 @@ EVENT_CLASSES: tuple[type[Event], ...] = (
     AnomalyFeedback,
     CostAggregate,
     CostAnomaly,
+    CostEstimate,
     CostForecast,
     CostHead,
     CostPartial,
@@ -1233,5 +1296,6 @@ EVENT_CLASSES: tuple[type[Event], ...] = (
     SourceControl,
     SourceRun,
     Tick,
+    UsageClosed,
     UsageMetrics,
 )

@@ -13,6 +13,7 @@ from schemas.events import (
     AnomalyFeedback,
     CostAggregate,
     CostAnomaly,
+    CostEstimate,
     CostForecast,
     CostStatement,
     DeadLetter,
@@ -38,6 +39,7 @@ from sinks.alert_rows import (
 )
 from sinks.anomaly_rows import anomaly_rows
 from sinks.batch import NO_VIEW, Batch
+from sinks.estimate_rows import estimate_rows
 from sinks.forecast_rows import forecast_rows
 from sinks.statement_rows import statement_rows
 from spendstream.clock import from_millis, to_millis
@@ -181,6 +183,7 @@ _ROWS: dict[type[Any], Callable[[Any, str], list[Batch]]] = {
     CostAggregate: aggregate_rows,
     CostAnomaly: anomaly_rows,
     CostForecast: forecast_rows,
+    CostEstimate: estimate_rows,
     ReadingOpened: opened_rows,
     ReadingClosed: closed_rows,
     UsageMetrics: usage_rows,

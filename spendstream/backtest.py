@@ -215,6 +215,11 @@ def _told_live(settings: Settings, run: str, until: date) -> list[CostAnomaly]:
     found = []
     for message in read_back_messages(settings, names.name(ANOMALIES), names.partitions(ANOMALIES)):
         event = codec.decode(message.value() or b"")
-        if isinstance(event, CostAnomaly) and event.run == run and event.scored_at.date() <= until:
+        if (
+            isinstance(event, CostAnomaly)
+            and event.measure != "estimate"
+            and event.run == run
+            and event.scored_at.date() <= until
+        ):
             found.append(replace(event, contributors=[]))
     return found

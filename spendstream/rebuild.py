@@ -21,7 +21,7 @@ from processors.ledger import book_of
 from processors.pipeline import changelogs
 from processors.series import shard_of
 from schemas.codec import Codec, CodecError
-from schemas.events import CostHead, CostStatement, Event, ReadingClosed, ReadingOpened, Tick, UsageMetrics
+from schemas.events import CostHead, CostStatement, Event, ReadingClosed, ReadingOpened, Tick, UsageClosed, UsageMetrics
 from schemas.registry import schema_source
 from schemas.repository import UnknownSchemaError
 from spendstream.admin import ensure_topics, kafka_client, kafka_producer
@@ -214,6 +214,9 @@ class _Copy:
             return Item("other", message, (shard_of(event.account, event.service, self._shards),))
         if isinstance(event, UsageMetrics):
             return Item("other", message, (shard_of(event.account, event.service or event.namespace, self._shards),))
+        if isinstance(event, UsageClosed):
+            # A copy stands in each partition, after all points; that of the last one is for all.
+            return Item("other", message, tuple(range(self._shards)) if partition == max(self._partitions) else ())
         if isinstance(event, Tick):
             # A partition's own time: each new partition takes that of one old one.
             old = len(self._partitions)

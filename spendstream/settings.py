@@ -6,6 +6,7 @@ that `SPENDSTREAM_CONFIG` names (default `spendstream.toml` in the working folde
 """
 
 import os
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -244,6 +245,18 @@ class Detection(Section):
     holidays: tuple[date, ...] = Field((), description="days that differ from their weekday")
 
 
+class Estimates(Section):
+    """Estimates: what metered usage costs, before the bill says so."""
+
+    enabled: bool | None = Field(None, description="estimate, and score usage at once; None: where CloudWatch is read")
+    false_alerts_a_week: float = Field(
+        1.0, gt=0, le=10_000, description="borne by the whole organisation for usage, beside those of bills"
+    )
+    price_list: Mapping[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(
+        default_factory=dict, description="price of a unit by usage type, instead of what bills say"
+    )
+
+
 class Processing(Section):
     """The Faust workers."""
 
@@ -345,6 +358,7 @@ class Settings(BaseSettings):
     focus: tuple[FocusExport, ...] = ()
     ledger: Ledger = Ledger()
     detection: Detection = Detection()
+    estimates: Estimates = Estimates()
     processing: Processing = Processing()
     sink: Sink = Sink()
     alerts: Alerting = Alerting()
@@ -366,6 +380,11 @@ class Settings(BaseSettings):
     def has_sources(self) -> bool:
         """Whether there is anything to read."""
         return bool(self.focus) or self.cost_explorer.enabled or self.cloudwatch.enabled
+
+    @property
+    def estimating(self) -> bool:
+        """Whether metered usage is estimated."""
+        return self.cloudwatch.enabled if self.estimates.enabled is None else self.estimates.enabled
 
     def of_run(self, run: str) -> Self:
         """Return these settings with `run` as the live one."""

@@ -48,6 +48,7 @@ AGGREGATES = Topic("cost.aggregates", "delete", HORIZON_DAYS * DAY_MS)
 ANOMALIES = Topic("cost.anomalies", "delete", HORIZON_DAYS * DAY_MS)
 FORECASTS = Topic("cost.forecasts", "delete", HORIZON_DAYS * DAY_MS)
 FEEDBACK = Topic("anomaly.feedback", "compact", 0)
+ESTIMATES = Topic("cost.estimates", "delete", HORIZON_DAYS * DAY_MS)
 USAGE = Topic("usage.metrics", "delete", HORIZON_DAYS * DAY_MS)
 CONTROLS = Topic("source.controls", "delete", HORIZON_DAYS * DAY_MS, sharded=False)
 PAID_REQUESTS = Topic("requests.paid", "delete", HORIZON_DAYS * DAY_MS, sharded=False)
@@ -70,6 +71,7 @@ TOPICS = (
     AGGREGATES,
     ANOMALIES,
     FORECASTS,
+    ESTIMATES,
     FEEDBACK,
     USAGE,
     CONTROLS,
