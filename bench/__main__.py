@@ -8,12 +8,19 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.table import Table
 
-from bench import api, focus_memory, peers, sink, stream
+from bench import alerting, api, focus_memory, peers, sink, stream
 from bench.result import Result
 from spendstream.local.kafka_apache import QUICK_START, ApacheKafka
 from spendstream.local.kafka_install import MissingDependencyError, install
 
-RUNS = {"stream": stream.run, "sink": sink.run, "focus-memory": focus_memory.run, "peers": peers.run, "api": api.run}
+RUNS = {
+    "stream": stream.run,
+    "sink": sink.run,
+    "focus-memory": focus_memory.run,
+    "peers": peers.run,
+    "api": api.run,
+    "alerting": alerting.run,
+}
 
 
 def results(names: list[str], *, small: bool) -> Iterator[Result]:
