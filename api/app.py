@@ -87,7 +87,8 @@ class Api:
             if "Allow" in error.headers:
                 response.headers["Allow"] = error.headers["Allow"]
         except Exception:
-            log.exception("no answer to %s", ascii(request.path_qs))
+            # Without the query, which may hold a signed link.
+            log.exception("no answer to %s %s", request.method, ascii(request.path))
             response = Problem(
                 500, "a fault of this service", "the log of the API says more; please report it"
             ).response()

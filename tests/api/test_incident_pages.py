@@ -196,6 +196,17 @@ def test_a_link_of_no_use_says_what_to_do(api, kind, says):
     assert (opened.status_code, says in text, "Sign in" in text) == (403, True, True)
 
 
+def test_a_fault_leaves_no_link_in_the_log(api, monkeypatch, caplog):
+    async def fault(*_: object) -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr("api.incident_pages.known", fault)
+    opened = api.ask("GET", path(api))
+    assert opened.status_code == 500
+    assert "no answer to GET '/incidents/i1'" in caplog.text
+    assert link(api) not in caplog.text + opened.text
+
+
 def test_an_incident_that_is_not_there_and_a_state_that_does_not_allow_it_are_told_on_a_page(api):
     assert "No such incident" in api.ask("GET", path(api, "i9")).text
     done = answer(api, {"t": link(api, "i3"), "request": "abc", "action": "snooze", "hours": "4"}, incident="i3")
