@@ -3,6 +3,7 @@
 from datetime import date
 from typing import Any
 
+from api.anomaly_cause import change_of
 from api.answers import AnomaliesAnswer, AnomalyAnswer
 from api.cursors import bad_cursor, cursor_of, key_of
 from api.formats import MEDIA_TYPES, Kind, Table, dicts
@@ -82,7 +83,7 @@ def _after(cursor: str | None, values: dict[str, Any]) -> list[str]:
 
 
 async def anomaly(question: Question[AnomalyQuery]) -> Answer:
-    """Answer with one incident, and the parts that carry it.
+    """Answer with one incident, the parts that carry it, and what of it is usage and what is rate.
 
     Raises
     ------
@@ -100,7 +101,16 @@ async def anomaly(question: Question[AnomalyQuery]) -> Answer:
     *row, series, shares = rows[0]
     (told,) = dicts(list(_COLUMNS), [row])
     parts = [{"series": one, "share": share} for one, share in zip(series, shares, strict=True)]
-    return {**told, "contributors": parts}
+    change = await change_of(question, told) if values["run"] == question.settings.processing.run else None
+    if change is not None and told["cause"] == "unknown":
+        told["cause"] = change.mostly
+    amounts = None if change is None else {"usage": _text(change.usage), "rate": _text(change.rate)}
+    return {**told, "contributors": parts, "change": amounts}
+
+
+def _text(amount: float) -> str:
+    """Return a model's amount to a hundredth of a currency unit."""
+    return f"{round(amount, 2) + 0.0:.2f}"
 
 
 ROUTE = Route(

@@ -231,10 +231,18 @@ class Contribution(Document):
     share: float
 
 
+class UsageOrRate(Document):
+    """What of a change comes from how much was used, and what from its price, by the lines of its days."""
+
+    usage: Money
+    rate: Money
+
+
 class AnomalyAnswer(AnomalyRow):
     """Answer of `/v1/anomalies/{id}`."""
 
     contributors: list[Contribution]
+    change: UsageOrRate | None = Field(description="null: its lines do not tell")
 
 
 class ResourceRow(Document):

@@ -1,7 +1,7 @@
 """What share of a day's final cost is visible at an age, learnt for every series of a lane.
 
-A series leans on the lane while it has few days of its own, and the lane on what is usual (`detection.completeness`,
-whose formulas these are, over arrays). Ages are those of its grid, the nearest counts: sources are read by a schedule,
+Bills arrive late, and each source and service in its own way. A series leans on the lane while it has few days of its
+own, and the lane on what is usual. Ages are those of its grid, the nearest counts: sources are read by a schedule,
 so that days are seen at the same ages. State: what days that are not settled looked like, as
 `o/{lane}/{day}/{place in the grid}`; the curves themselves are kept with the models.
 """
@@ -11,11 +11,15 @@ from typing import Any
 import numpy as np
 
 from detection.calibration import Bools, Floats
-from detection.completeness import AGES, CompletenessCurve
 from detection.packed import packed, unpacked
 from processors.step import State
 
+AGES = (4.0, 8.0, 12.0, 16.0, 20.0, 24.0, 28.0, 32.0, 40.0, 48.0, 60.0, 72.0, 96.0, 144.0, 240.0)
+"""Hours since a day began, where the curves are kept."""
 PLACES = len(AGES)
+_USUAL = (0.05, 0.15, 0.22, 0.3, 0.45, 0.65, 0.78, 0.85, 0.92, 0.96, 0.98, 0.99, 1.0, 1.0, 1.0)
+_USUAL_SPREAD = 0.35
+"""Standard deviation of the usual share where nothing is visible yet; it shrinks as the share grows."""
 _LANE_PRIOR = 2.0
 _LEAN = 5.0
 _MEMORY = 30.0
@@ -31,8 +35,9 @@ class Completeness:
     def __init__(self, lane: str, state: State) -> None:
         self._prefix = f"o/{lane}"
         self._state = state
-        usual = [CompletenessCurve().share(age) for age in AGES]
-        self._usual = np.array([mean for mean, _ in usual]), np.array([spread**2 for _, spread in usual])
+        usual = np.array(_USUAL)
+        variance = (_USUAL_SPREAD * (1 - usual) + _LEAST_SPREAD) ** 2
+        self._usual = usual, (1 + 1 / _LANE_PRIOR) * variance + _LEAST_SPREAD**2
         self.curves: Floats = np.zeros((3, PLACES, 0))
 
     def add(self, rows: int) -> None:

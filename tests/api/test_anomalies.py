@@ -2,15 +2,15 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from schemas.events import Contributor, CostAnomaly, Event
+from schemas.events import Contributor, CostAnomaly, CostStatement, Event
 from tests.api.serving import Serve, land
-from tests.processors.histories import DAY
+from tests.processors.histories import DAY, UNIT, closes, statement
 from tests.schemas.examples import EXAMPLES
 
 EXAMPLE = next(event for event in EXAMPLES if isinstance(event, CostAnomaly))
@@ -88,3 +88,30 @@ async def test_an_incident_that_is_not_there_is_told_as_such(api):
 async def test_incidents_can_be_had_as_a_file(api):
     text = await (await api.get("/v1/anomalies?format=csv&state=open")).text()
     assert text.splitlines()[1].startswith("ec2,updated,")
+
+
+def metered(day: date, cost: int, quantity: int, reading: str) -> CostStatement:
+    """Return what a day's instances cost, and for how many hours they ran."""
+    made = statement("EC2", 1, [("us-east-1", "BoxUsage", cost)], day=day, reading=reading)
+    return replace(made, quantity=[quantity * UNIT], quantity_absent=[], details=["", "Hrs"], unit=[1])
+
+
+@pytest.mark.parametrize(
+    ("cost", "quantity", "cause", "change"),
+    [(20, 200, "usage", {"usage": "10.00", "rate": "0.00"}), (20, 100, "rate", {"usage": "0.00", "rate": "10.00"})],
+)
+async def test_one_anomaly_says_whether_usage_or_rate_changed(serve: Serve, cost, quantity, cause, change):
+    days = [metered(DAY - timedelta(days=back), 10, 100, "r1") for back in range(1, 8)]
+    since = datetime.combine(DAY, time(), UTC)
+    found = replace(EC2, kind=0, cause="unknown", since=since)
+    async with serve([*days, metered(DAY, cost, quantity, "r1"), *closes("r1")]) as client:
+        land(client.settings, [found])
+        answer = await (await client.get("/v1/anomalies/ec2")).json()
+
+    assert (answer["cause"], answer["change"]) == (cause, change)
+
+
+async def test_without_lines_nobody_can_tell_usage_from_rate(api):
+    answer = await (await api.get("/v1/anomalies/ec2")).json()
+
+    assert answer["change"] is None

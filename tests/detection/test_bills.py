@@ -2,7 +2,6 @@ import json
 from datetime import date
 
 import numpy as np
-import pytest
 
 from bench.detection import (
     bills,
@@ -14,6 +13,7 @@ from bench.detection import (
     bills_rivals,
     bills_tables,
 )
+from processors.series import ChargeKind
 from spendstream.local.simulator.completeness import final_at
 from spendstream.local.simulator.organisation import Organisation
 
@@ -129,14 +129,14 @@ def test_a_folder_without_series_is_named(tmp_path, capsys):
     assert str(tmp_path) in capsys.readouterr().err
 
 
-def test_rows_of_the_organisation_hold_all_of_its_cost_by_charge_class():
+def test_announcements_of_the_organisation_hold_all_of_its_cost_by_charge_class():
     model, day = Organisation(7, accounts=2, services=4, regions=1), date(2025, 3, 1)
 
-    rows = bills_organisation.rows(model, day)
+    event = bills_organisation.announcement(model, day, 1)
 
     whole = int(model.day(day, final_at(day)).of("AmortizedCost").sum())
-    assert sum(row.cost for row in rows) == pytest.approx(whole / 1e10)
-    assert {"usage", "tax", "recurring_fee"} <= {row.charge for row in rows}
+    assert sum(event.row_effective) == whole * 10**8
+    assert {ChargeKind.USAGE, ChargeKind.TAX, ChargeKind.RECURRING_FEE} <= set(event.row_kind)
 
 
 def test_an_incident_without_impact_is_none():
