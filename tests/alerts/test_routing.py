@@ -98,6 +98,33 @@ def test_what_somebody_cares_for_is_not_told(state):
     assert said(decided(routing(), [incident(state=state)], T + 100 * HOUR)) == []
 
 
+BOT = {"name": "all", "channel": "slack_bot", "token": "t", "conversation": "C0123456789"}
+SMS = {"name": "all", "channel": "sms", "region": "eu-west-1", "numbers": ["+4915112345678"]}
+
+
+@pytest.mark.parametrize("state", ["acknowledged", "snoozed", "suppressed", "expected"])
+def test_who_shows_how_it_stands_is_told_that_somebody_cares_once_and_only_of_what_they_know(state):
+    bot, one = routing(receivers=[BOT]), incident(state=state)
+    assert said(decided(bot, [one], T + HOUR)) == []
+    assert said(decided(bot, [one], T + HOUR, {"i1": told(incident(), T)})) == [("i1", state)]
+    assert said(decided(bot, [one], T + HOUR, {"i1": told(one, T)})) == []
+    assert said(decided(routing(), [one], T + HOUR, {"i1": told(incident(), T)})) == []
+
+
+def test_what_was_told_as_acknowledged_fires_again_and_ends():
+    bot, log = routing(receivers=[BOT]), {"i1": told(incident(state="acknowledged"), T)}
+    assert said(decided(bot, [incident()], T + HOUR, log)) == [("i1", "fires again")]
+    assert said(decided(bot, [incident(state="resolved")], T + HOUR, log)) == [("i1", "resolved")]
+
+
+def test_a_telephone_is_told_of_critical_incidents_and_of_their_end():
+    sms, mild = routing(receivers=[SMS]), incident()
+    assert decided(sms, [mild], T + HOUR).held == {"i1": "it takes no incidents of severity warning"}
+    assert said(decided(sms, [incident(severity="critical")], T + HOUR)) == [("i1", "new")]
+    over = incident(state="resolved")
+    assert said(decided(sms, [over], T + HOUR, {"i1": told(incident(severity="critical"), T)})) == [("i1", "resolved")]
+
+
 def test_a_silence_holds_until_its_end_and_names_its_comment():
     silent = routing(
         silences=[{"match": ["severity=warning"], "ends": "2026-03-10T10:00Z", "comment": "migration", "by": "ann"}]
