@@ -99,7 +99,7 @@ def run(_: ApacheKafka | None, *, small: bool = False) -> Iterator[Result]:
         settings = load(clickhouse={"url": server.url}, api={"port": 0, "cache_seconds": 3600})
         migrate(settings.clickhouse)
         with connect(settings.clickhouse) as writer, connect(settings.clickhouse, reader=True) as reader:
-            _fill(writer, statements)
+            fill(writer, statements)
             with _served(_serve_api, settings) as address:
                 yield from _fresh(address, reader, settings, repeats)
                 yield _cached(address, requests, 1 if small else 5)
@@ -111,7 +111,8 @@ def run(_: ApacheKafka | None, *, small: bool = False) -> Iterator[Result]:
                 yield compared(f"API, fresh: {_OPEN}, while a reading is open", pairs, "ms", at_most=True)
 
 
-def _fill(client: Client, statements: int) -> None:
+def fill(client: Client, statements: int) -> None:
+    """Write statements of 100 lines, 1,000 a day from 2026-01-01 on, and their day totals by service."""
     piece = 10_000
     for since in range(0, statements, piece):
         values = {"lines": _LINES, "since": since, "count": min(piece, statements - since)}

@@ -62,7 +62,7 @@ async def send_now(
     if to is not None and to not in names:
         raise ConfigurationError(f"there is no receiver {to!r}; there are: {', '.join(names)}")
     ensure_topics(settings)
-    log = told(settings, clock.now())
+    log = told(settings)
     found = []
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=settings.alerts.timeout_seconds)) as session:
         wanted = report.receivers if to is None else (to,)

@@ -1,6 +1,7 @@
 """The log of reports: what each receiver was told of each period (`alert.reports`, compacted)."""
 
 import hashlib
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 
 from alerts.reports.report import Report, Span
@@ -23,8 +24,8 @@ def key_of(report: Report, span: Span, receiver: str) -> Key:
     return report.id, span.first, span.last, receiver
 
 
-def told(settings: Settings, now: datetime) -> dict[Key, CostReport]:
-    """Return what was told of periods that may still be corrected.
+def told(settings: Settings) -> dict[Key, CostReport]:
+    """Return what was told last, of every period and to every receiver.
 
     Raises
     ------
@@ -34,12 +35,17 @@ def told(settings: Settings, now: datetime) -> dict[Key, CostReport]:
         When the log cannot be read.
     """
     codec = Codec(schema_source(settings))
-    oldest = (now - CORRECTED_FOR).date()
     found: dict[Key, CostReport] = {}
     for raw in read_back(settings, REPORTS):
         event = codec.decode(raw)
         if isinstance(event, CostReport):
             found[event.report, event.first_day, event.last_day, event.receiver] = event
+    return found
+
+
+def recent(found: Mapping[Key, CostReport], now: datetime) -> dict[Key, CostReport]:
+    """Return what was told of periods that may still be corrected."""
+    oldest = (now - CORRECTED_FOR).date()
     return {key: event for key, event in found.items() if event.last_day >= oldest}
 
 

@@ -18,7 +18,7 @@ from confluent_kafka import KafkaException
 from alerts import routes
 from alerts.channels.making import make
 from alerts.reports.due import pause
-from alerts.reports.log import CORRECTED_FOR, Key, key_of, told
+from alerts.reports.log import Key, key_of, recent, told
 from alerts.reports.questions import view_of
 from alerts.reports.report import GRACE, Period, Report, Span
 from alerts.reports.telling import Telling
@@ -139,7 +139,7 @@ class Reporting:
         timeout = aiohttp.ClientTimeout(total=self._settings.alerts.timeout_seconds)
         async with aiohttp.ClientSession(timeout=timeout) as session:
             telling = await self._telling(self._routing, session)
-            self._log = await asyncio.to_thread(told, self._settings, self._clock.now())
+            self._log = await asyncio.to_thread(self._recent)
             while not stop.is_set():
                 self._sole.check()
                 telling = await self._reread(telling, session)
@@ -165,6 +165,9 @@ class Reporting:
         self._routing = routing
         return made
 
+    def _recent(self) -> dict[Key, CostReport]:
+        return recent(told(self._settings), self._clock.now())
+
     async def _look(self, telling: Telling) -> None:
         wanted = list(self._wanted(self._clock.now()))
         self._progress.busy(bool(wanted))
@@ -172,7 +175,7 @@ class Reporting:
             return
         try:
             # A person may have had one sent meanwhile.
-            self._log = await asyncio.to_thread(told, self._settings, self._clock.now())
+            self._log = await asyncio.to_thread(self._recent)
         except (ConfigurationError, KafkaException) as error:
             log.warning("the log of reports cannot be read: %s", error)
             return
@@ -185,14 +188,14 @@ class Reporting:
         """Yield what may have to be told now."""
         for report in self._routing.reports:
             newest = report.newest(now)
-            spans = {Span(one.first_day, one.last_day) for one in self._log.values() if _open(one, report, now)}
+            spans = {Span(one.first_day, one.last_day) for one in self._log.values() if _open(one, report)}
             if now - report.due_at(newest) <= GRACE:
                 spans.add(newest.span)
             for span in sorted(spans, key=lambda span: span.first):
                 for receiver in report.receivers:
                     key = key_of(report, span, receiver)
                     logged, wait = self._log.get(key), self._waits.get(key)
-                    begun = span == newest.span if logged is None else _open(logged, report, now)
+                    begun = span == newest.span if logged is None else _open(logged, report)
                     if begun and (wait is None or wait.until <= now):
                         yield report, Period(report.every, span), receiver
 
@@ -223,7 +226,6 @@ class Reporting:
         log.warning("%s of %s did not reach %s, again in %s: %s", key[0], key[1], key[3], wait, error)
 
 
-def _open(logged: CostReport, report: Report, now: datetime) -> bool:
+def _open(logged: CostReport, report: Report) -> bool:
     """Tell whether what was told of a report may still have to be corrected."""
-    young = logged.last_day >= (now - CORRECTED_FOR).date()
-    return logged.report == report.id and logged.state == "sent" and logged.stage != "final" and young
+    return logged.report == report.id and logged.state == "sent" and logged.stage != "final"

@@ -36,9 +36,9 @@ def show_reports(as_json: AsJson = False) -> None:
     from alerts.reports.log import told  # noqa: PLC0415 - keeps other commands quick
     from alerts.reports.service import routing_with_reports  # noqa: PLC0415
 
-    settings, now = configuration.load(), SystemClock().now()
+    settings = configuration.load()
     routing = routing_with_reports(settings)
-    log = told(settings, now)
+    log = told(settings)
     found = []
     for report in routing.reports:
         for receiver in report.receivers:
