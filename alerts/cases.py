@@ -5,10 +5,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Context, Decimal
 from functools import cached_property
+from heapq import nsmallest
 from typing import Any, Self
 
 from alerts.incident_states import Move
-from alerts.lattice import Change, below, cause
+from alerts.lattice import Change, below, cause, largest
 from alerts.rules import SEVERITIES
 from alerts.wording import name_of, share
 from processors.series import parse
@@ -21,6 +22,19 @@ _CHILDREN = 10
 _ALERTS = 50
 _EXACT = Context(prec=60)
 _CODEC = Codec(RepositorySchemas())
+#: What is worked out of a case's alerts alone.
+_OF_ALERTS = (
+    "firing",
+    "telling",
+    "folds",
+    "charges",
+    "currencies",
+    "since",
+    "scope",
+    "severity",
+    "_changes",
+    "_heaviest",
+)
 #: Kinds of rules whose alerts fold by their place in the lattice.
 FOLDED = frozenset({"anomaly", "fee"})
 
@@ -86,37 +100,58 @@ class Case:
         """The smallest series that explains most of the change. Only of a case that folds."""
         return cause(self._changes)
 
-    @property
+    @cached_property
     def severity(self) -> AlertSeverity:
         """The worst severity of its alerts that fire; when none does, of all."""
         return max((alert.severity for alert in self.firing or self.alerts.values()), key=SEVERITIES.index)
 
     def with_alert(self, alert: Alert) -> "Case":
-        """Return it with what an alert says now."""
-        return replace(self, alerts={**self.alerts, alert.id: alert})
+        """Return it with what an alert says now.
+
+        An alert that is new and fires, in a storm one of thousands, is added to what was worked out before.
+        """
+        after = replace(self, alerts={**self.alerts, alert.id: alert})
+        if alert.state == "firing" and alert.id not in self.alerts and self.firing:
+            after.__dict__["firing"] = [*self.firing, alert]
+            after.__dict__["folds"] = self.folds or alert.kind in FOLDED
+            after.__dict__["_heaviest"] = nsmallest(_ALERTS, [*self._heaviest, alert], key=_weight)
+            after.__dict__["severity"] = max(self.severity, alert.severity, key=SEVERITIES.index)
+            after.__dict__["charges"] = self.charges | set(alert.charges)
+            after.__dict__["currencies"] = self.currencies | {alert.currency}
+            if alert.id not in self.shared and any(one.id not in self.shared for one in self.firing):
+                after.__dict__["telling"] = [*self.telling, alert]
+                after.__dict__["since"] = min(self.since, alert.since)
+                after.__dict__["_changes"] = largest([*self._changes, *changes_of(alert)])
+        return after
 
     def moved(self, move: Move, until: datetime | None = None) -> "Case":
         """Return it in another state."""
-        return replace(self, state=move.after, snoozed_until=until if move.after == "snoozed" else None)
+        return self._same(state=move.after, snoozed_until=until if move.after == "snoozed" else None)
 
     def changed(self, at: datetime) -> "Case":
         """Return it in its next version."""
-        return replace(self, version=self.version + 1, changed_at=at)
+        return self._same(version=self.version + 1, changed_at=at)
+
+    def _same(self, **changes: Any) -> "Case":  # noqa: ANN401 - fields of it
+        """Return it with other fields but the same alerts; what was worked out of those is kept."""
+        after = replace(self, **changes)
+        after.__dict__.update({name: self.__dict__[name] for name in _OF_ALERTS if name in self.__dict__})
+        return after
+
+    @cached_property
+    def _heaviest(self) -> list[Alert]:
+        """Its alerts that weigh most, as many as an event tells."""
+        return nsmallest(_ALERTS, self.alerts.values(), key=_weight)
 
     @cached_property
     def _changes(self) -> list[Change]:
-        changes = []
-        for alert in self.telling:
-            amount = change_of(alert)
-            changes.append(Change(alert.subject, amount))
-            changes += [Change(part.series, _part(amount, part.share)) for part in alert.parts]
-        return changes
+        return largest(change for alert in self.telling for change in changes_of(alert))
 
     def incident(self, owner: str | None) -> Incident:
         """Return it as the event that others read."""
         scope, level, says, told, size = self._subject()
         labels: dict[str, str] = {}
-        for alert in sorted(self.alerts.values(), key=lambda alert: alert.id):
+        for alert in sorted((one for one in self.alerts.values() if one.labels), key=lambda alert: alert.id):
             labels |= alert.labels
         runbooks = [alert.runbook for alert in self.telling if alert.runbook is not None]
         children = []
@@ -156,7 +191,7 @@ class Case:
                     severity=alert.severity,
                     impact_per_day=alert.impact_per_day,
                 )
-                for alert in sorted(self.alerts.values(), key=_weight)[:_ALERTS]
+                for alert in self._heaviest
             ],
             alert_count=len(self.alerts),
             firing_count=len(self.firing),
@@ -230,6 +265,13 @@ def unpack(text: str) -> Alert:
     if not isinstance(event, Alert):
         raise CodecError(f"an alert was kept, and {event.SUBJECT} stands there")
     return event
+
+
+def changes_of(alert: Alert) -> list[Change]:
+    """Return what an alert says of its subject, and of what carries the change."""
+    amount = change_of(alert)
+    carried = [Change(part.series, _part(amount, part.share)) for part in alert.parts]
+    return [Change(alert.subject, amount), *carried]
 
 
 def change_of(alert: Alert) -> Decimal:

@@ -37,6 +37,7 @@ def is_tag(key: str) -> bool:
     return "/tag=" in key
 
 
+@lru_cache(maxsize=200_000)
 def relation(one: str, other: str) -> Relation:
     """Return where `one` stands from `other`.
 
@@ -89,14 +90,20 @@ def cause(changes: Sequence[Change]) -> Change:
     return max(enough, key=lambda change: (depth(change.series), abs(change.amount), change.series))
 
 
-def below(changes: Iterable[Change], scope: str) -> list[Change]:
-    """Return the largest change of each series that is part of `scope`, the largest first."""
+def largest(changes: Iterable[Change]) -> list[Change]:
+    """Return the largest change of each series: what several rules say of one is said once."""
     found: dict[str, Change] = {}
     for change in changes:
         known = found.get(change.series)
-        if relation(scope, change.series) == "above" and (known is None or abs(change.amount) > abs(known.amount)):
+        if known is None or abs(change.amount) > abs(known.amount):
             found[change.series] = change
-    return sorted(found.values(), key=lambda change: (-abs(change.amount), change.series))
+    return list(found.values())
+
+
+def below(changes: Iterable[Change], scope: str) -> list[Change]:
+    """Return the largest change of each series that is part of `scope`, the largest first."""
+    found = [change for change in largest(changes) if relation(scope, change.series) == "above"]
+    return sorted(found, key=lambda change: (-abs(change.amount), change.series))
 
 
 def fits(change: Change, scope: Change) -> int:
