@@ -17,11 +17,13 @@ from schemas.events import (
     CostAggregate,
     CostHead,
     CostPartial,
+    CostReport,
     Event,
     HealthFact,
     Notification,
     SourceRun,
     Tick,
+    UsageClosed,
 )  # fmt: skip
 from schemas.repository import RepositorySchemas
 from sinks.clickhouse import connect, insert
@@ -37,8 +39,8 @@ from tests.schemas.examples import EXAMPLES
 
 CODEC = Codec(RepositorySchemas())
 NUMBERS = itertools.count()
-#: Events that no table holds: state between steps, what people ask of incidents, the log of delivery.
-WITHOUT_ROWS = {CostHead, CostPartial, SourceRun, Tick, AlertRequest, HealthFact, Notification}
+#: Events that no table holds: state between steps, what people ask of incidents, the logs of what was sent.
+WITHOUT_ROWS = {CostHead, CostPartial, CostReport, SourceRun, Tick, AlertRequest, HealthFact, Notification, UsageClosed}
 
 
 class CrashError(Exception):
