@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 QUIX := .venv-quix
+RIVALS := .venv-rivals
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test proofs check bench format kafka pins clean
@@ -48,6 +49,12 @@ $(QUIX)/.installed: requirements/bench.txt $(STAMP)
 	@VIRTUAL_ENV=$(QUIX) $(BIN)/uv pip install --quiet --require-hashes -r requirements/bench.txt
 	@touch $@
 
+# AutoETS comes with a tree of packages that nothing else needs: `python -m bench.detection forecast` asks it from here.
+$(RIVALS)/.installed: requirements/rivals.txt $(STAMP)
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(RIVALS)
+	@VIRTUAL_ENV=$(RIVALS) $(BIN)/uv pip install --quiet --require-hashes -r requirements/rivals.txt
+	@touch $@
+
 format: $(STAMP) ## put the code in shape
 	@$(BIN)/ruff check --fix --quiet .
 	@$(BIN)/ruff format --quiet .
@@ -58,6 +65,7 @@ kafka: $(STAMP) ## the real Apache Kafka on 127.0.0.1:9092, without Docker
 pins: ## write requirements/*.txt anew from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 pyproject.toml --extra local --extra dev -o requirements/all.txt
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 requirements/bench.in -o requirements/bench.txt
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 requirements/rivals.in -o requirements/rivals.txt
 
 clean: ## remove .venv and what the local stack has left
-	@rm -rf $(VENV) $(QUIX) .local
+	@rm -rf $(VENV) $(QUIX) $(RIVALS) .local

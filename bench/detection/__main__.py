@@ -1,4 +1,4 @@
-"""`python -m bench.detection nab|monitoring|bills|speed [--data FOLDER] [--seed N] [--json]`: detectors, measured."""
+"""`python -m bench.detection nab|monitoring|bills|forecast|speed [--data FOLDER] [--seed N] [--json]`: all measured."""
 
 import argparse
 import json
@@ -9,7 +9,16 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench.detection import bills_pictures, bills_power, bills_tables, monitoring, nab_corpus, nab_ours, speed
+from bench.detection import (
+    bills_forecast,
+    bills_pictures,
+    bills_power,
+    bills_tables,
+    monitoring,
+    nab_corpus,
+    nab_ours,
+    speed,
+)
 from bench.detection.nab_scoring import Verdict, fitted
 
 Verdicts = dict[str, dict[str, Verdict]]
@@ -61,7 +70,7 @@ def _table(verdicts: Verdicts, nested: Nested) -> Table:
 def main() -> int:
     """Run what the command line names; 1 when the scorer disagrees with NAB's own, 2 when the data cannot be read."""
     parser = argparse.ArgumentParser(prog="python -m bench.detection", description=__doc__)
-    parser.add_argument("name", choices=["nab", "monitoring", "bills", "speed"], help="which series")
+    parser.add_argument("name", choices=["nab", "monitoring", "bills", "forecast", "speed"], help="which series")
     parser.add_argument(
         "--data",
         type=Path,
@@ -81,6 +90,8 @@ def main() -> int:
         return 0
     if given.name == "bills":
         return bills_tables.main(given.data, given.seed, small=given.small, as_json=given.json)
+    if given.name == "forecast":
+        return bills_forecast.main(given.seed)
     if given.name == "speed":
         return speed.main(as_json=given.json)
     if given.data is None:

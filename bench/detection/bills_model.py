@@ -195,7 +195,8 @@ def add_incidents(rng: Rng, bills: Bills, kinds: list[str], *, hourly: bool = Fa
     a_day = 24 if hourly else 1
     cells = [(kind, float(size)) for kind in read["kinds"] if kind["kind"] in kinds for size in kind["sizes"]]
     periods, series = bills.mean.shape
-    slot = placing["sparse_every_days" if sparse else "every_days"] * a_day
+    every = "hourly_every_days" if hourly else "sparse_every_days" if sparse else "every_days"
+    slot = placing[every] * a_day
     number = 0
     order = rng.permutation(len(cells))
     for column in range(int(series * placing["clean_share"]), series):
