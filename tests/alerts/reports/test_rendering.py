@@ -11,9 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from alerts.channels.mail import Envelope, mail_of_note
 from alerts.reports import page, words
 from alerts.reports.figures import Figures, money_of
 from alerts.reports.table import table
+from alerts.reports.telling import note_of
+from tests.alerts.facts import T
 from tests.alerts.reports.facts import NOW, WEEK_BEFORE, figures, rows
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -86,6 +89,21 @@ def test_totals_are_what_their_rows_add_up_to_in_every_currency():
 def test_what_is_beyond_the_rows_is_added_up():
     shown = words.text(figures(rows=2))
     assert "5 more: 766.47" in shown
+
+
+def test_a_mail_has_text_html_and_the_file_and_a_correction_is_in_its_thread():
+    first, correction = (
+        mail_of_note(
+            note_of(made, "finance", number, T, roomy=True), Envelope("costs@example.com", ["ann@example.com"])
+        )
+        for number, made in enumerate((CASES["provisional"], CASES["correction"]))
+    )
+    parts = {part.get_content_type(): part for part in first.walk() if not part.is_multipart()}
+    assert set(parts) == {"text/plain", "text/html", "text/csv"}
+    assert parts["text/csv"].get_filename() == "daily-2026-03-09.csv"
+    assert first["Subject"].startswith("Provisional: Daily costs, Monday 2026-03-09: 3,347.42 USD")
+    assert first["Message-ID"] != correction["Message-ID"]
+    assert first["References"] == correction["References"]
 
 
 def test_movers_are_the_largest_changes_by_amount():
