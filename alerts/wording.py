@@ -85,6 +85,9 @@ def plain(text: str, longest: int) -> str:
 
 def printable(text: str) -> str:
     """Return text without control and direction marks, line breaks among them."""
+    # What Python calls printable has none of them, and is nearly every text.
+    if text.isprintable():
+        return text
     return "".join(sign for sign in text if category(sign) not in {"Cc", "Cf", "Co", "Cs"})
 
 
