@@ -22,7 +22,7 @@ from alerts import routes
 from alerts.delivery import Delivery, run
 from alerts.rule_files import packed
 from schemas.codec import Codec
-from schemas.events import AlertRule, DeadLetter, Event, Incident, Notification
+from schemas.events import AlertRule, DeadLetter, DeliveryState, Event, Incident, Notification
 from schemas.repository import RepositorySchemas
 from spendstream.clock import SystemClock
 from spendstream.health import Progress
@@ -30,7 +30,7 @@ from spendstream.local.stack import touch_topics
 from spendstream.read_back import read_back
 from spendstream.settings import ConfigurationError, Settings
 from spendstream.supervise import start_service
-from spendstream.topics import ANOMALIES, DEAD_LETTERS, INCIDENTS, NOTIFICATIONS, RULES, Topic
+from spendstream.topics import ANOMALIES, DEAD_LETTERS, DELIVERIES, INCIDENTS, NOTIFICATIONS, RULES, Topic
 from tests.alerts.facts import anomaly, rule
 from tests.alerts.web_double import Got, WebDouble
 from tests.kafka_backends import Backend
@@ -208,6 +208,37 @@ def test_without_a_routing_file_the_service_says_what_to_do(embedded_kafka: Back
         run(embedded_kafka.settings())
 
 
+def test_another_routing_file_holds_without_a_restart_and_a_bad_one_does_not(embedded_kafka: Backend, tmp_path):
+    path = tmp_path / "routing.yaml"
+    settings = embedded_kafka.settings(alerts={"routing": str(path)})
+    progress = Progress("deliver")
+    with WebDouble() as double, delivering(settings, tmp_path, double.url, progress):
+        put(settings, INCIDENTS, of_now("a"))
+        double.wait_for(lambda got: len(got) == 1)
+        path.write_text("receivers: []")
+        wait_until(lambda: "routing_that_cannot_be_used" in progress.details())
+        path.write_text(ROUTING.format(url=double.url).replace("/hook", "/elsewhere"))
+        wait_until(lambda: "routing_that_cannot_be_used" not in progress.details())
+        put(settings, INCIDENTS, of_now("b"))
+        double.wait_for(lambda got: len(got) == 2)
+    assert [got.path for got in double.got] == ["/hook", "/elsewhere"]
+
+
+def test_what_became_of_each_message_is_an_event_with_its_times(embedded_kafka: Backend, tmp_path):
+    settings = embedded_kafka.settings()
+    answers: Iterator[Any] = iter([(503, {}), (200, {})])
+    put(settings, INCIDENTS, of_now("a"))
+    with WebDouble(lambda _: next(answers)) as double, delivering(settings, tmp_path, double.url):
+        wait_until(lambda: len(read(settings, DELIVERIES)) == 2)
+    states = [one for one in read(settings, DELIVERIES) if isinstance(one, DeliveryState)]
+    assert [(one.outcome, one.error, one.attempt) for one in states] == [
+        ("retrying", "status 503", 1),
+        ("accepted", None, 2),
+    ]
+    assert len({one.message for one in states}) == 1
+    assert all(one.observed_at <= one.at for one in states)
+
+
 class Alone:
     """The right to deliver where nobody else is."""
 
@@ -219,13 +250,13 @@ class Alone:
 
 
 @contextmanager
-def delivering(settings: Settings, folder: Path, url: str) -> Iterator[None]:
+def delivering(settings: Settings, folder: Path, url: str, progress: Progress | None = None) -> Iterator[None]:
     """Deliver in a thread of this process."""
     (folder / "routing.yaml").write_text(ROUTING.format(url=url))
     routing = routes.read(folder / "routing.yaml")
     stop = threading.Event()
     with ThreadPoolExecutor(1) as pool:
-        delivery = Delivery(settings, routing, SystemClock(), Alone(), Progress("deliver"))
+        delivery = Delivery(settings, routing, SystemClock(), Alone(), progress or Progress("deliver"))
         done = pool.submit(asyncio.run, delivery.work(stop))
         try:
             yield

@@ -24,12 +24,15 @@ BUSY = Outcome(accepted=False, retry=True, error="status 503")
 REFUSED = Outcome(accepted=False, error="status 400")
 
 
-def routing(first: dict[str, Any] | None = None, *, second: dict[str, Any] | None = None, **more: Any) -> Routing:
-    """Return a routing in which everything goes to `first`, at once."""
+def routing(
+    first: dict[str, Any] | None = None, *, second: dict[str, Any] | None = None, told: Any = (), **more: Any
+) -> Routing:
+    """Return a routing in which everything goes to `first`, or to all who are `told`, at once."""
     hook = {"channel": "webhook", "url": "http://127.0.0.1/"}
     receivers = [{"name": "first", **hook, **(first or {})}, {"name": "second", **hook, **(second or {})}]
-    route = {"receiver": "first", "group_by": ["scope"], "group_wait": "0s", "group_interval": "0s"}
-    return Routing.model_validate({"receivers": receivers, "route": {**route, "repeat_interval": "30d"}, **more})
+    at_once = {"group_by": ["scope"], "group_wait": "0s", "group_interval": "0s", "repeat_interval": "30d"}
+    route = {"receiver": "first", **at_once, "routes": [{"receiver": name, "continue": True} for name in told]}
+    return Routing.model_validate({"receivers": receivers, "route": route, **more})
 
 
 def incident(name: str = "i1", **changes: Any) -> Any:
@@ -233,3 +236,28 @@ def test_limits_that_cannot_be_say_why(first, second, says):
 def test_a_rate_is_read_as_it_is_written():
     assert Rate.model_validate("5/10m") == Rate(messages=5, within=timedelta(minutes=10))
     assert Limits.model_validate({"rate": "30/h"}).rate == Rate(messages=30, within=HOUR)
+
+
+def test_in_a_storm_of_forty_causes_no_receiver_is_over_its_rate_and_nothing_is_lost():
+    """10,000 alerts are versions of forty incidents; the receivers are asked every second, and fail now and then."""
+    rates = {"first": 6, "second": 3}
+    made = routing({"rate": "6/m"}, second={"rate": "3/m"}, told=rates)
+    at_work = desk(made)
+    tries: dict[str, list[Any]] = {name: [] for name in rates}
+    told: dict[str, set[str]] = {name: set() for name in rates}
+    for second in range(180):
+        now = T + second * SECOND
+        for number in range(second * 167, min((second + 1) * 167, 10_000)):
+            at_work.take(incident(f"c{number % 40}", version=number // 40 + 1, changed_at=now), now)
+        for message in at_work.messages("live", now):
+            tries[message.receiver].append(now)
+            if second % 7 == 3:
+                at_work.failed(message, BUSY, now)
+                continue
+            at_work.accepted(message, "webhook", timedelta(0), now)
+            at_work.logged(message)
+            told[message.receiver] |= {one.incident.id for one in message.told}
+    assert all(known == {f"c{n}" for n in range(40)} for known in told.values())
+    for name, most in rates.items():
+        windows = [sum(begin <= at < begin + MINUTE for at in tries[name]) for begin in tries[name]]
+        assert max(windows) <= most
