@@ -56,8 +56,7 @@ def fold(cases: Sequence[Case], alert: Alert) -> Turn | None:
     holder = max(holders, key=lambda case: case.alerts[alert.id].version, default=None)
     if holder is not None and alert.version <= holder.alerts[alert.id].version:
         return None
-    begins = alert.change == "crossed"
-    if holder is not None and not (begins and holder.state == "resolved" and not holder.firing):
+    if holder is not None and not _begins_anew(holder, alert):
         return _changed(holder, alert)
     if alert.state == "resolved":
         return None
@@ -93,6 +92,15 @@ def wake(case: Case, now: datetime) -> Turn | None:
     """Return the case at the end of its snooze; None before it."""
     move = moved_by_time(case.state, case.snoozed_until, now)
     return None if move is None else Turn(case.moved(move).changed(now), move)
+
+
+def _begins_anew(holder: Case, alert: Alert) -> bool:
+    """Tell whether an alert is another occasion than the incident that it stands in, which ended some time ago.
+
+    Soon after its end it is the same: what goes up and down about a bar is one cause.
+    """
+    ended = holder.state == "resolved" and not holder.firing
+    return alert.change == "crossed" and ended and alert.observed_at - holder.changed_at > JOIN
 
 
 def _changed(case: Case, alert: Alert) -> Turn:

@@ -185,11 +185,17 @@ def test_an_incident_ends_with_its_last_alert_and_says_why():
 
 def test_an_alert_that_fires_again_later_is_a_new_incident():
     one = alert(ACCOUNT_S3, 100)
-    cases = folded(one, over(one), replace(one, version=3))
+    cases = folded(one, over(one), replace(one, version=3, observed_at=T + timedelta(days=4)))
     assert [(case.state, len(case.firing)) for case in cases] == [("resolved", 0), ("firing", 1)]
     ended = fold(cases, over(one, version=4))
     assert ended is not None
     assert ended.case.id == cases[1].id
+
+
+def test_an_alert_that_fires_again_soon_opens_its_incident_again():
+    one = alert(ACCOUNT_S3, 100)
+    [case] = folded(one, over(one), replace(one, version=3, observed_at=T + timedelta(days=2)))
+    assert (case.state, len(case.firing), case.version) == ("firing", 1, 3)
 
 
 def test_what_is_known_or_older_changes_nothing():
