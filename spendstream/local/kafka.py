@@ -11,10 +11,9 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
 
-from confluent_kafka import Producer
-
 from spendstream.local.kafka_apache import ApacheKafka, KafkaStartError
 from spendstream.local.kafka_install import MissingDependencyError, install, local_folder
+from spendstream.local.kafka_mock import MockCluster
 
 __all__ = ["ApacheKafka", "EmbeddedBroker", "KafkaStartError", "MissingDependencyError", "install", "main"]
 
@@ -34,16 +33,13 @@ class EmbeddedBroker:
     """
 
     def __init__(self) -> None:
-        self._cluster: Producer | None = Producer(
-            {"test.mock.num.brokers": 1, "bootstrap.servers": "made-by-the-mock", "log_level": 3}
-        )
-        broker = next(iter(self._cluster.list_topics(timeout=10).brokers.values()))
+        self._cluster = MockCluster()
         #: The address for clients.
-        self.bootstrap: str = f"{broker.host}:{broker.port}"
+        self.bootstrap: str = self._cluster.bootstrap
 
     def close(self) -> None:
         """End the broker; all that it held is gone."""
-        self._cluster = None
+        self._cluster.close()
 
     def __enter__(self) -> Self:
         """Return the broker, which already runs."""
