@@ -185,9 +185,8 @@ class LevelBank:
         return found
 
     def move(self, by: Floats) -> None:
-        """Move levels by logarithms, as when what was learnt is taken back; their trend is then as elsewhere."""
+        """Move the levels by logarithms, as when what was learnt is taken back."""
         self.coefficients[0] += by
-        self.coefficients[1][:, by != 0] = np.median(self.coefficients[1], axis=1)[:, None]
         self._now = None
 
     def take(self, row: int, by: float) -> None:
