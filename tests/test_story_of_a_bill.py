@@ -120,6 +120,9 @@ async def restated_days(company: Company, api: Answers) -> None:
     assert await api.differences() == []
 
 
+@pytest.mark.parametrize(
+    "kafka", ["embedded", pytest.param("apache", marks=[pytest.mark.kafka, pytest.mark.slow])], indirect=True
+)
 async def test_a_bill_is_right_at_each_step(stage: Stage, monkeypatch: pytest.MonkeyPatch):
     company, api = stage.company, stage.api
     await restated_days(company, api)

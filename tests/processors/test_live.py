@@ -41,6 +41,9 @@ def seen(settings: Settings) -> Announced:
     return result
 
 
+@pytest.mark.parametrize(
+    "kafka", ["embedded", pytest.param("apache", marks=[pytest.mark.kafka, pytest.mark.slow])], indirect=True
+)
 def test_live_and_batch_driver_give_the_same_events(kafka: Backend, tmp_path):
     settings = kafka.settings(processing={"state_folder": tmp_path, "session_seconds": 6})
     publish(settings, HISTORY)
@@ -79,6 +82,7 @@ def test_crashes_at_every_point_of_the_protocol_lose_and_double_nothing(apache_k
     assert seen(settings).windows == expected(history).windows
 
 
+@pytest.mark.slow
 @pytest.mark.kafka
 def test_a_worker_that_lost_its_disk_recovers_its_state_from_kafka(apache_kafka: Backend, tmp_path):
     settings = apache_kafka.settings(processing={"state_folder": tmp_path / "one", "session_seconds": 6})

@@ -33,6 +33,7 @@ def line(number: int) -> Line:
     return Line(ChargeKind.USAGE, number * 10**16, number * 10**16 + 1, "us", "u", resource=text, description=text * 4)
 
 
+@pytest.mark.slow
 @pytest.mark.kafka
 def test_thirty_megabytes_of_one_scope_arrive_in_parts_and_whole(apache_kafka: Backend):
     """On the real broker only: the embedded one keeps 5 MiB a partition."""

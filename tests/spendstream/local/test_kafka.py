@@ -149,6 +149,7 @@ def test_the_embedded_broker_forgets_what_exceeds_five_megabytes_a_partition():
         consumer.close()
 
 
+@pytest.mark.slow
 @pytest.mark.kafka
 def test_what_was_acknowledged_survives_a_kill(own_kafka):
     topic = new_topic(own_kafka.bootstrap, administered=True)
@@ -161,6 +162,7 @@ def test_what_was_acknowledged_survives_a_kill(own_kafka):
     assert values(address, topic, 3, 1) == [b"kept"]
 
 
+@pytest.mark.slow
 @pytest.mark.kafka
 def test_a_new_object_on_the_same_data_is_the_same_broker(own_kafka):
     topic = new_topic(own_kafka.bootstrap, administered=True)
@@ -174,6 +176,7 @@ def test_a_new_object_on_the_same_data_is_the_same_broker(own_kafka):
         again.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.kafka
 def test_compaction_keeps_the_newest_of_each_key(own_kafka):
     eager = {"cleanup.policy": "compact", "segment.ms": "100", "min.cleanable.dirty.ratio": "0.01"}
@@ -216,6 +219,7 @@ def test_a_port_in_use_is_said_plainly(apache_kafka, tmp_path):
         ApacheKafka(tmp_path, port=port).start()
 
 
+@pytest.mark.slow
 @pytest.mark.kafka
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_command_prints_its_address_and_stops_cleanly(apache_kafka, tmp_path, number):  # noqa: ARG001
@@ -235,6 +239,7 @@ def test_the_command_prints_its_address_and_stops_cleanly(apache_kafka, tmp_path
     assert (tmp_path / "topics" / ".kafka_cleanshutdown").exists()  # Kafka's own mark of it
 
 
+@pytest.mark.slow
 @pytest.mark.kafka
 def test_the_broker_ends_with_the_process_that_started_it(apache_kafka, tmp_path):  # noqa: ARG001
     port = free_port()
