@@ -27,7 +27,7 @@ demo: $(STAMP) ## real bills through Kafka, Faust and ClickHouse, in this termin
 	@$(BIN)/spendstream demo
 
 test: $(STAMP) ## the tests, also on the real Apache Kafka (needs Java 17+ and Maven)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 proofs: $(STAMP) ## the slow tests: kills at random moments, workers that change runs, benchmarks in small
 	@$(BIN)/python -m pytest -m slow
