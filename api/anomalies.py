@@ -1,11 +1,10 @@
 """`/v1/anomalies`: incidents, the newest day first, and one of them with the parts that carry it."""
 
-from datetime import date
 from typing import Any
 
 from api.anomaly_cause import change_of
 from api.answers import AnomaliesAnswer, AnomalyAnswer
-from api.cursors import bad_cursor, cursor_of, key_of
+from api.cursors import cursor_of, day_and_key_of
 from api.formats import MEDIA_TYPES, Kind, Table, dicts
 from api.parameters import FIRST_DAY, LAST_DAY, AnomaliesQuery, AnomalyQuery
 from api.problems import Problem
@@ -72,13 +71,7 @@ async def anomalies(question: Question[AnomaliesQuery]) -> Answer:
 def _after(cursor: str | None, values: dict[str, Any]) -> list[str]:
     if cursor is None:
         return []
-    day, values["c1"] = key_of(cursor, 2)
-    try:
-        values["c0"] = date.fromisoformat(day)
-    except ValueError as error:
-        raise bad_cursor() from error
-    if not FIRST_DAY <= values["c0"] <= LAST_DAY:
-        raise bad_cursor()
+    values["c0"], [values["c1"]] = day_and_key_of(cursor, 2)
     return ["(a.day < {c0:Date32} OR (a.day = {c0:Date32} AND a.id > {c1:String}))"]
 
 

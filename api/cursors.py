@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from datetime import date
 
-from api.parameters import storable
+from api.parameters import FIRST_DAY, LAST_DAY, storable
 from api.problems import Problem
 
 
@@ -35,6 +35,24 @@ def key_of(cursor: str, length: int) -> list[str]:
     except (ValueError, RecursionError) as error:
         # Thousands of brackets within brackets are no cursor either.
         raise bad_cursor() from error
+
+
+def day_and_key_of(cursor: str, length: int) -> tuple[date, list[str]]:
+    """Return the day that a key of `length` begins with, and the rest of it.
+
+    Raises
+    ------
+    Problem
+        400, when it is none of this question, or its day is none that is kept.
+    """
+    first, *rest = key_of(cursor, length)
+    try:
+        day = date.fromisoformat(first)
+    except ValueError as error:
+        raise bad_cursor() from error
+    if not FIRST_DAY <= day <= LAST_DAY:
+        raise bad_cursor()
+    return day, rest
 
 
 def _refuse() -> list[str]:

@@ -1,10 +1,9 @@
 """`/v1/estimates`: what metered usage costs, before the bill says so. Never part of totals."""
 
-from datetime import date
 from typing import Any
 
 from api.answers import EstimatesAnswer
-from api.cursors import bad_cursor, cursor_of, key_of
+from api.cursors import cursor_of, day_and_key_of
 from api.formats import MEDIA_TYPES, Kind, Table
 from api.parameters import FIRST_DAY, LAST_DAY, EstimatesQuery
 from api.route import Answer, Question, Route
@@ -53,13 +52,7 @@ async def estimates(question: Question[EstimatesQuery]) -> Answer:
 def _after(cursor: str | None, values: dict[str, Any]) -> list[str]:
     if cursor is None:
         return []
-    day, *key = key_of(cursor, 1 + len(_KEY))
-    try:
-        values["c0"] = date.fromisoformat(day)
-    except ValueError as error:
-        raise bad_cursor() from error
-    if not FIRST_DAY <= values["c0"] <= LAST_DAY:
-        raise bad_cursor()
+    values["c0"], key = day_and_key_of(cursor, 1 + len(_KEY))
     values |= {f"c{place}": value for place, value in enumerate(key, 1)}
     names = ", ".join(_KEY)
     places = ", ".join(f"{{c{place}:String}}" for place in range(1, len(_KEY) + 1))
