@@ -102,14 +102,16 @@ class Api:
         async def handle(request: web.Request) -> web.StreamResponse:
             accept = request.headers.get("Accept")
             key = f"{accept} {request.path_qs}"
-            found = self._cache.get(key)
+            found = self._cache.get(key) if route.kept else None
             if found is None:
                 response = await self._asked(route, request, accept)
                 body = response.body if isinstance(response.body, bytes) else b""
                 etag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
                 found = Cached(body, response.content_type, etag)
-                self._cache.put(key, found)
-            headers = {"ETag": found.etag, "Cache-Control": self._age, "Vary": "Accept"}
+                if route.kept:
+                    self._cache.put(key, found)
+            age = self._age if route.kept else "private, no-cache"
+            headers = {"ETag": found.etag, "Cache-Control": age, "Vary": "Accept"}
             known = request.headers.get("If-None-Match")
             if known is not None and found.etag in {one.strip().removeprefix("W/") for one in known.split(",")}:
                 return web.Response(status=304, headers=headers)

@@ -130,6 +130,7 @@ ROUTE = Route(
     IncidentsAnswer,
     incidents,
     formats=tuple(MEDIA_TYPES),
+    kept=False,
 )
 ONE = Route(
     "/v1/incidents/{id}",
@@ -138,4 +139,5 @@ ONE = Route(
     IncidentAnswer,
     incident,
     values={"id": "`id` of `/v1/incidents`"},
+    kept=False,
 )

@@ -71,6 +71,9 @@ class Route(Generic[P]):
         What the answer can be had as.
     values
         Name → description of the values in the path.
+    kept
+        Whether an answer may be given again for some seconds. Not of what people change: who has just acknowledged an
+        incident would read that it fires.
     """
 
     path: str
@@ -80,3 +83,4 @@ class Route(Generic[P]):
     handle: Callable[[Question[P]], Awaitable[Answer]]
     formats: tuple[str, ...] = ("json",)
     values: Mapping[str, str] = field(default_factory=dict)
+    kept: bool = True

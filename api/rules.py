@@ -25,5 +25,5 @@ async def rule_schema(_: Question[Parameters]) -> Answer:
     return {"json_schema": json.loads(schema())}
 
 
-ROUTE = Route("/v1/rules", "The rules that are applied.", Parameters, RulesAnswer, rules)
+ROUTE = Route("/v1/rules", "The rules that are applied.", Parameters, RulesAnswer, rules, kept=False)
 SCHEMA = Route("/v1/rules/schema", "The JSON schema of rules.", Parameters, RuleSchemaAnswer, rule_schema)

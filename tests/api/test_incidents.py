@@ -1,10 +1,13 @@
 """Incidents and rules through the API: chosen, paged, one by one."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.api.incidents import EC2, READER, Served
+from schemas.events import IncidentState
+from tests.api.incidents import EC2, FIRING, READER, Served
+from tests.api.serving import Serve, land
 
 
 def asked(api: Served, path: str, status: int = 200) -> Any:
@@ -63,6 +66,17 @@ def test_one_incident_tells_all_that_happened_to_it(api):
 
 def test_an_incident_that_is_not_there_is_told_as_such(api):
     assert asked(api, "/v1/incidents/nothing", 404)["title"] == "no such incident"
+
+
+async def test_what_was_just_acknowledged_is_not_read_as_firing(serve: Serve):
+    async with serve([], api={"cache_seconds": 60}) as api:
+        states: tuple[IncidentState, ...] = ("firing", "acknowledged")
+        for version, state in enumerate(states, start=FIRING.version):
+            land(api.settings, [replace(FIRING, version=version, state=state)])
+            answer = await api.get(f"/v1/incidents/{FIRING.id}")
+            assert (await answer.json())["state"] == state
+            [row] = (await (await api.get("/v1/incidents")).json())["rows"]
+            assert (row["state"], answer.headers["Cache-Control"]) == (state, "private, no-cache")
 
 
 @pytest.mark.parametrize("form", ["csv", "parquet"])
