@@ -1,12 +1,10 @@
 """`/v1/anomalies`: incidents, the newest day first, and one of them with the parts that carry it."""
 
-from typing import Any
-
 from api.anomaly_cause import change_of
 from api.answers import AnomaliesAnswer, AnomalyAnswer
-from api.cursors import cursor_of, day_and_key_of
-from api.formats import MEDIA_TYPES, Kind, Table, dicts
-from api.parameters import FIRST_DAY, LAST_DAY, AnomaliesQuery, AnomalyQuery
+from api.formats import MEDIA_TYPES, Kind, dicts
+from api.listing import Selection, page
+from api.parameters import AnomaliesQuery, AnomalyQuery
 from api.problems import Problem
 from api.route import Answer, Question, Route
 from api.runs import known_run
@@ -34,45 +32,24 @@ _STATES = {"open": ["open", "updated"], "closed": ["closed"], "withdrawn": ["wit
 async def anomalies(question: Question[AnomaliesQuery]) -> Answer:
     """Answer with incidents, the newest day first."""
     query = question.parameters
-    values: dict[str, Any] = {"run": await known_run(question, query.run), "limit": query.limit + 1}
-    conditions = ["1"]
-    for name in _NAMED:
-        wanted = getattr(query, name)
-        if wanted is not None:
-            values[name] = wanted
-            conditions.append(f"a.{name} = {{{name}:String}}")
-    if query.value is not None:
-        values["value"] = query.value
-        conditions.append("a.tag_value = {value:String}")
+    chosen = Selection({"run": await known_run(question, query.run), "limit": query.limit + 1}, "a")
+    chosen.named(query, _NAMED)
+    chosen.equal("tag_value", query.value, "value")
     if query.state is not None:
-        values["states"] = _STATES[query.state]
-        conditions.append("a.state IN {states:Array(String)}")
-    values |= {"first": query.first_day or FIRST_DAY, "last": query.last_day or LAST_DAY}
-    conditions += ["a.day >= {first:Date32}", "a.day <= {last:Date32}"]
+        chosen.add("a.state IN {states:Array(String)}", states=_STATES[query.state])
+    chosen.days(query)
     for name, least in (("score", query.min_score), ("impact_so_far", query.min_impact)):
         if least is not None:
             # A bound to choose by, not an amount: what is told stays exact.
-            values[f"least_{name}"] = least
-            conditions.append(f"abs(toFloat64(a.{name})) >= {{least_{name}:Float64}}")
-    conditions += _after(query.cursor, values)
+            chosen.add(f"abs(toFloat64(a.{name})) >= {{least_{name}:Float64}}", **{f"least_{name}": least})
+    chosen.after_day(query.cursor, ["id"])
     rows = await question.database.rows(
-        f"SELECT {_SELECTED} FROM {_TABLE} WHERE {' AND '.join(conditions)} "  # noqa: S608 - names are ours
+        f"SELECT {_SELECTED} FROM {_TABLE} WHERE {chosen.where} "  # noqa: S608 - names are ours
         "ORDER BY a.day DESC, a.id LIMIT {limit:UInt32}",
-        values,
+        chosen.values,
     )
     at = list(_COLUMNS).index("day")
-    following = None
-    if len(rows) > query.limit:
-        last = rows[query.limit - 1]
-        following = cursor_of([last[at], last[0]])
-    return Table(_COLUMNS, rows[: query.limit], following)
-
-
-def _after(cursor: str | None, values: dict[str, Any]) -> list[str]:
-    if cursor is None:
-        return []
-    values["c0"], [values["c1"]] = day_and_key_of(cursor, 2)
-    return ["(a.day < {c0:Date32} OR (a.day = {c0:Date32} AND a.id > {c1:String}))"]
+    return page(_COLUMNS, rows, query.limit, lambda row: [row[at], row[0]])
 
 
 async def anomaly(question: Question[AnomalyQuery]) -> Answer:

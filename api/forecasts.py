@@ -1,10 +1,8 @@
 """`/v1/forecasts`: what series come to by the end of the day, month and quarter."""
 
-from typing import Any
-
 from api.answers import ForecastsAnswer
-from api.cursors import cursor_of, key_of
-from api.formats import MEDIA_TYPES, Kind, Table
+from api.formats import MEDIA_TYPES, Kind
+from api.listing import Selection, after_key, page
 from api.parameters import ForecastsQuery
 from api.route import Answer, Question, Route
 from api.runs import known_run
@@ -25,34 +23,23 @@ _NAMED = ("level", "series", "currency", "provider", "account", "service", "tag"
 async def forecasts(question: Question[ForecastsQuery]) -> Answer:
     """Answer with the newest forecast of each series, or that of a day."""
     query = question.parameters
-    values: dict[str, Any] = {"run": await known_run(question, query.run), "limit": query.limit + 1}
-    conditions = ["run = {run:String}"]
-    for name in _NAMED:
-        wanted = getattr(query, name)
-        if wanted is not None:
-            values[name] = wanted
-            conditions.append(f"{name} = {{{name}:String}}")
-    if query.value is not None:
-        values["value"] = query.value
-        conditions.append("tag_value = {value:String}")
+    chosen = Selection({"run": await known_run(question, query.run), "limit": query.limit + 1})
+    chosen.add("run = {run:String}")
+    chosen.named(query, _NAMED)
+    chosen.equal("tag_value", query.value, "value")
     if query.day is not None:
-        values["day"] = query.day
-        conditions.append("day <= {day:Date32}")
-    after = ""
-    if query.cursor is not None:
-        values |= {f"c{number}": value for number, value in enumerate(key_of(query.cursor, len(_KEYS)))}
-        after = f"WHERE ({', '.join(_KEYS)}) > ({', '.join(f'{{c{n}:String}}' for n in range(len(_KEYS)))})"
+        chosen.add("day <= {day:Date32}", day=query.day)
+    after = after_key(query.cursor, _KEYS, chosen.values)
     selected = ", ".join("tag_value AS value" if name == "value" else name for name in _COLUMNS)
     newest = (
-        f"SELECT * FROM forecasts FINAL WHERE {' AND '.join(conditions)} "  # noqa: S608 - names are ours
+        f"SELECT * FROM forecasts FINAL WHERE {chosen.where} "  # noqa: S608 - names are ours
         f"ORDER BY {', '.join(_KEYS)}, day DESC LIMIT 1 BY {', '.join(_KEYS)}"
     )
     rows = await question.database.rows(
-        f"SELECT {selected} FROM ({newest}) {after} ORDER BY {', '.join(_KEYS)} LIMIT {{limit:UInt32}}",  # noqa: S608 - as above
-        values,
+        f"SELECT {selected} FROM ({newest}) WHERE {after} ORDER BY {', '.join(_KEYS)} LIMIT {{limit:UInt32}}",  # noqa: S608 - as above
+        chosen.values,
     )
-    following = cursor_of(rows[query.limit - 1][: len(_KEYS)]) if len(rows) > query.limit else None
-    return Table(_COLUMNS, rows[: query.limit], following)
+    return page(_COLUMNS, rows, query.limit, lambda row: row[: len(_KEYS)])
 
 
 ROUTE = Route(

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from api.cursors import bad_cursor, cursor_of, key_of
-from api.formats import MEDIA_TYPES, Kind, Table, dicts
+from api.cursors import bad_cursor, key_of
+from api.formats import MEDIA_TYPES, Kind, dicts
 from api.incident_answers import IncidentAnswer, IncidentsAnswer
+from api.listing import Selection, page
 from api.parameters import IncidentQuery, IncidentsQuery
 from api.problems import Problem
 from api.route import Answer, Question, Route, Rows
@@ -35,33 +36,24 @@ _FEEDBACK = ("at", "verdict", "by", "why", "first_day", "last_day")
 async def incidents(question: Question[IncidentsQuery]) -> Answer:
     """Answer with incidents, the newest change first."""
     query = question.parameters
-    values: dict[str, Any] = {"run": await known_run(question, query.run), "limit": query.limit + 1}
-    conditions = ["1"]
-    for name in _NAMED:
-        wanted = getattr(query, name)
-        if wanted is not None:
-            values[name] = wanted
-            conditions.append(f"i.{name} = {{{name}:String}}")
+    chosen = Selection({"run": await known_run(question, query.run), "limit": query.limit + 1}, "i")
+    chosen.named(query, _NAMED)
     if query.state is not None:
-        values["states"] = _OPEN if query.state == "open" else [query.state]
-        conditions.append("i.state IN {states:Array(String)}")
+        chosen.add("i.state IN {states:Array(String)}", states=_OPEN if query.state == "open" else [query.state])
     if query.cursor is not None:
-        at, values["c1"] = key_of(query.cursor, 2)
-        values["c0"] = _millis(at)
-        conditions.append(
+        at, key = key_of(query.cursor, 2)
+        chosen.add(
             "(toUnixTimestamp64Milli(i.changed_at) < {c0:Int64} "
-            "OR (toUnixTimestamp64Milli(i.changed_at) = {c0:Int64} AND i.id > {c1:String}))"
+            "OR (toUnixTimestamp64Milli(i.changed_at) = {c0:Int64} AND i.id > {c1:String}))",
+            c0=_millis(at),
+            c1=key,
         )
     rows = await question.database.rows(
         f"SELECT {_SELECTED}, toUnixTimestamp64Milli(changed_at) FROM {_TABLE} "  # noqa: S608 - names are ours
-        f"WHERE {' AND '.join(conditions)} ORDER BY i.changed_at DESC, i.id LIMIT {{limit:UInt32}}",
-        values,
+        f"WHERE {chosen.where} ORDER BY i.changed_at DESC, i.id LIMIT {{limit:UInt32}}",
+        chosen.values,
     )
-    following = None
-    if len(rows) > query.limit:
-        last = rows[query.limit - 1]
-        following = cursor_of([last[-1], last[0]])
-    return Table(_COLUMNS, [row[:-1] for row in rows[: query.limit]], following)
+    return page(_COLUMNS, rows, query.limit, lambda row: [row[-1], row[0]])
 
 
 def _millis(text: str) -> int:

@@ -1,10 +1,8 @@
 """`/v1/rolling`: the current rolling windows of every series."""
 
-from typing import Any
-
 from api.answers import RollingAnswer
-from api.cursors import cursor_of, key_of
-from api.formats import MEDIA_TYPES, Kind, Table
+from api.formats import MEDIA_TYPES, Kind
+from api.listing import Selection, after_key, page
 from api.parameters import RollingQuery
 from api.route import Answer, Question, Route
 from api.runs import known_run
@@ -21,20 +19,16 @@ _COLUMNS: dict[str, Kind] = {
 async def rolling(question: Question[RollingQuery]) -> Answer:
     """Answer with windows by series, in the order of their keys."""
     query = question.parameters
-    wanted = {"level": query.level, "series": query.series, "window": query.window, "currency": query.currency}
-    given = {name: value for name, value in wanted.items() if value is not None}
-    values: dict[str, Any] = {**given, "run": await known_run(question, query.run), "limit": query.limit + 1}
-    where = " AND ".join(f"{name} = {{{name}:String}}" for name in ("run", *given))
-    if query.cursor is not None:
-        values |= {f"c{number}": value for number, value in enumerate(key_of(query.cursor, len(_KEYS)))}
-        where += f" AND ({', '.join(_KEYS)}) > ({', '.join(f'{{c{n}:String}}' for n in range(len(_KEYS)))})"
+    chosen = Selection({"run": await known_run(question, query.run), "limit": query.limit + 1})
+    chosen.add("run = {run:String}")
+    chosen.named(query, ("level", "series", "window", "currency"))
+    chosen.add(after_key(query.cursor, _KEYS, chosen.values))
     rows = await question.database.rows(
-        f"SELECT {', '.join(_COLUMNS)} FROM rolling_totals FINAL WHERE {where} "  # noqa: S608 - names are ours
+        f"SELECT {', '.join(_COLUMNS)} FROM rolling_totals FINAL WHERE {chosen.where} "  # noqa: S608 - names are ours
         f"ORDER BY {', '.join(_KEYS)} LIMIT {{limit:UInt32}}",
-        values,
+        chosen.values,
     )
-    following = cursor_of(rows[query.limit - 1][: len(_KEYS)]) if len(rows) > query.limit else None
-    return Table(_COLUMNS, rows[: query.limit], following)
+    return page(_COLUMNS, rows, query.limit, lambda row: row[: len(_KEYS)])
 
 
 ROUTE = Route(

@@ -1,11 +1,12 @@
 """`/v1/tags/{tag}`: costs by the values of a tag or cost category that has totals of its own."""
 
+from dataclasses import replace
 from typing import Any
 
 from api.answers import TagAnswer
 from api.costs import BUCKETS
-from api.cursors import cursor_of, key_of
-from api.formats import MEDIA_TYPES, Kind, Table
+from api.formats import MEDIA_TYPES, Kind
+from api.listing import after_key, page
 from api.parameters import TagQuery
 from api.problems import Problem, unknown
 from api.route import Answer, Question, Route
@@ -37,10 +38,7 @@ async def tag(question: Question[TagQuery]) -> Answer:
     if query.currency is not None:
         values["currency"] = query.currency
         conditions.append("currency = {currency:String}")
-    having = ""
-    if query.cursor is not None:
-        values |= {f"c{number}": value for number, value in enumerate(key_of(query.cursor, len(_KEYS)))}
-        having = f"HAVING ({', '.join(_KEYS)}) > ({', '.join(f'{{c{n}:String}}' for n in range(len(_KEYS)))})"
+    having = f"HAVING {after_key(query.cursor, _KEYS, values)}"
     rows = await question.database.rows(
         f"SELECT {BUCKETS[query.granularity]} AS period, currency, tag_value AS value, sum({query.measure}) AS cost "  # noqa: S608 - names are ours
         f"FROM totals FINAL WHERE {' AND '.join(conditions)} GROUP BY period, currency, value {having} "
@@ -49,11 +47,9 @@ async def tag(question: Question[TagQuery]) -> Answer:
     )
     if not rows and query.cursor is None:
         await _check_known(question, name, values["run"])
-    following = cursor_of(rows[query.limit - 1][: len(_KEYS)]) if len(rows) > query.limit else None
-    rows = rows[: query.limit]
-    if query.granularity == "total":
-        rows = [[query.first_day, *row[1:]] for row in rows]
-    return Table(_COLUMNS, rows, following, {"tag": name, "measure": query.measure, "granularity": query.granularity})
+    shown = page(_COLUMNS, rows, query.limit, lambda row: row[: len(_KEYS)])
+    told = [[query.first_day, *row[1:]] for row in shown.rows] if query.granularity == "total" else shown.rows
+    return replace(shown, rows=told, head={"tag": name, "measure": query.measure, "granularity": query.granularity})
 
 
 async def _check_known(question: Question[TagQuery], name: str, run: str) -> None:
