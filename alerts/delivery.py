@@ -3,14 +3,14 @@
 For each message, in this order:
 
 1. the desk says what goes out now, from all incidents as they are and from the log (`alert.notifications`);
-2. Kafka has it in the log that the receiver may hear of an incident it did not know;
-3. the channel accepts it;
-4. Kafka has it in the log that each incident was told;
+2. Kafka has it in the log that the receiver may have heard of each incident (`Attempt`);
+3. the channel accepts it, or does not, or nobody knows;
+4. Kafka has it in the log what became of it: each incident was told (`Notification`), or how it stands (`Attempt`);
 5. the receiver may be told more.
 
-So a crash between 3 and 4 repeats that one message, under the same id, and nothing else is ever told twice. What is
-over before it can be repeated is told as over: by 2, the receiver may know of it. One process at a time delivers for a
-deployment. Incidents of a run that is not live are never told.
+So a crash between 3 and 4 repeats that one message, under the same id, and nothing else is ever told twice. What may
+have been heard, be it for a crash or for an answer that never came, is told as over when it is. One process at a time
+delivers for a deployment. Incidents of a run that is not live are never told.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ import logging
 import random
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import timedelta
 
 import aiohttp
@@ -34,13 +34,13 @@ from alerts.incident_reader import IncidentReader
 from alerts.links import linked
 from alerts.message import Message
 from alerts.pulse import Pulse
-from alerts.records import ON_ITS_WAY, Written
+from alerts.records import Written
 from alerts.routes import Routing
 from alerts.routing_file import RoutingFile
 from producers.sender import DeliveryError, Sender
 from producers.sole import Sole, SoleProducer
 from schemas.dead_letters import dead_letter
-from schemas.events import Notification
+from schemas.events import Attempt, Notification
 from spendstream.admin import ensure_topics
 from spendstream.clock import Clock, SystemClock
 from spendstream.health import Progress, check_exposure, health_page
@@ -133,10 +133,10 @@ class Delivery:
             details["routing_that_cannot_be_used"] = self._file.fault
         return details
 
-    def _logged(self) -> Iterator[Notification]:
+    def _logged(self) -> Iterator[Notification | Attempt]:
         for raw in read_back(self._settings, NOTIFICATIONS):
             event = self._sender.codec.decode(raw)
-            if isinstance(event, Notification):
+            if isinstance(event, (Notification, Attempt)):
                 yield event
 
     async def work(self, stop: threading.Event) -> None:
@@ -167,9 +167,11 @@ class Delivery:
         live: str = live_run(self._settings)
         looked_at = felt_at = self._clock.now()
         while not stop.is_set():
-            count = await asyncio.to_thread(incidents.read, self._desk.take)
+            found = await asyncio.to_thread(incidents.read)
+            for one in found:
+                self._desk.take(one.incident, one.written_at, one.passed)
             live = runs.now() or live
-            self._progress.busy(bool(count) or bool(tasks))
+            self._progress.busy(bool(found) or bool(tasks))
             self._progress.moved()
             if not incidents.caught_up:
                 continue
@@ -206,30 +208,27 @@ class Delivery:
         return made
 
     async def _send(self, channel: Channel, message: Message) -> None:
-        kind = self._routing.channel_of(message.receiver)
-        leaving = self._desk.leaving(message, self._clock.now())
-        if leaving:
-            await self._keep(Written(), leaving)
+        await self._keep(Written(attempts=self._desk.leaving(message, self._clock.now())))
         outcome = await channel.send(message)
         now = self._clock.now()
         if outcome.accepted:
-            notifications = self._desk.accepted(message, kind, channel.pause, now, outcome)
-            await self._keep(self._desk.written(), notifications)
-            self._desk.logged(message)
-            self._metrics.measure(notifications)
-            log.info("told %s of %d incidents", message.receiver, len(notifications))
-            return
-        self._desk.failed(message, outcome, now, random.uniform(0.8, 1.2))  # noqa: S311 - spreads tries, no secret
-        log.warning("%s was not told: %s", message.receiver, outcome.error)
+            self._desk.accepted(message, channel.pause, now, outcome)
+            log.info("told %s of %d incidents", message.receiver, len(message.told))
+        else:
+            self._desk.failed(message, outcome, now, random.uniform(0.8, 1.2))  # noqa: S311 - spreads tries, no secret
+            log.warning("%s was not told: %s", message.receiver, outcome.error)
+        await self._keep(self._desk.written())
+        self._desk.logged(message)
 
-    async def _keep(self, written: Written, notifications: Sequence[Notification] = ()) -> None:
+    async def _keep(self, written: Written) -> None:
         """Send what is to be written down, and wait until Kafka has it."""
         self._metrics.count(written.states)
         async with self._sending:
-            for one in notifications:
-                # In a key of its own it leaves what was accepted before.
-                way = "/leaving" if one.attempts == ON_ITS_WAY else ""
-                self._sender.send(NOTIFICATIONS, 0, f"{one.receiver}/{one.incident}{way}", one)
+            for attempt in written.attempts:
+                # In a key of its own it leaves what was accepted before; what is accepted later stands behind it.
+                self._sender.send(NOTIFICATIONS, 0, f"{attempt.receiver}/{attempt.incident}/attempt", attempt)
+            for one in written.notifications:
+                self._sender.send(NOTIFICATIONS, 0, f"{one.receiver}/{one.incident}", one)
             for state in written.states:
                 self._sender.send(DELIVERIES, 0, f"{state.receiver}/{state.incident}", state)
             for incident in written.incidents:
@@ -245,6 +244,7 @@ class Delivery:
                 )
                 self._sender.send(DEAD_LETTERS, 0, letter.id, letter)
             await asyncio.to_thread(self._sender.flush)
+        self._metrics.measure(written.notifications)
 
 
 class _LostError(RuntimeError):

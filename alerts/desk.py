@@ -7,14 +7,14 @@ from datetime import datetime, timedelta
 from alerts.channels.channel import ACCEPTED, Outcome
 from alerts.lines import Breaker, Line
 from alerts.message import Message
-from alerts.own_incidents import CANARY, canary, is_own, over, trouble
+from alerts.own_incidents import CANARY, OwnIncidents, canary, is_own
 from alerts.places import Place, places_of
 from alerts.receivers import Receiver
-from alerts.records import ON_ITS_WAY, Lost, Passed, Written, notification, state
+from alerts.records import Journal, Passed, Written
 from alerts.routes import Routing
 from alerts.routing import Decision, Told, decide
 from alerts.told_log import ToldLog
-from schemas.events import DeliveryOutcome, Incident, Notification
+from schemas.events import Attempt, DeliveryOutcome, Incident, Notification
 
 _UNKNOWN = Passed()
 
@@ -26,30 +26,26 @@ class Desk:
     ----------
     routing
         Receivers, routes, silences, inhibition.
-    notifications
-        What receivers were told, as the log has it.
+    log
+        What receivers were told, and what they were tried with, as it was written down.
     max_age
         What was older than that when it was worked out is history, and not told.
     """
 
-    def __init__(self, routing: Routing, notifications: Iterable[Notification], max_age: timedelta) -> None:
+    def __init__(self, routing: Routing, log: Iterable[Notification | Attempt], max_age: timedelta) -> None:
         self._max_age = max_age
-        self._log = ToldLog(notifications)
+        self._log = ToldLog(log)
         self._incidents: dict[str, Incident] = {}
-        self._passed: dict[str, Passed] = {}
         self._places: dict[str, list[Place]] = {}
         self._history: set[str] = set()
         self._lines: dict[str, Line] = {}
-        # By receiver and incident: the version that was given up; since when it is due; why it is held.
-        self._given_up: dict[tuple[str, str], int] = {}
+        # By receiver and incident: since when it is due; why it is held.
         self._due_since: dict[tuple[str, str], datetime] = {}
         self._held: dict[tuple[str, str], str] = {}
-        # By incident: who is told instead of whom.
-        self._instead: dict[str, dict[str, str]] = {}
-        # Delivery's own incidents that fire, by what they are about.
-        self._own: dict[str, Incident] = {}
-        self._tested_at: dict[str, list[datetime]] = {}
-        self._written = Written()
+        self._own = OwnIncidents()
+        # When the last test of a receiver was given up.
+        self._tested_at: dict[str, datetime] = {}
+        self._journal = Journal()
         # Whether something came since the last question, and when time alone changes the answer.
         self._fresh = True
         self._run = ""
@@ -59,10 +55,13 @@ class Desk:
     def reroute(self, routing: Routing) -> None:
         """Go on with another routing: what was told stays told."""
         self._routing = routing
+        self._journal.channels = {receiver.name: receiver.channel for receiver in routing.receivers}
         for receiver in routing.receivers:
-            told_at = {one.sent_at for one in self._log.of(receiver.name).values()}
-            line = self._lines.setdefault(receiver.name, Line(receiver, told_at))
-            line.limits = receiver
+            name = receiver.name
+            if name not in self._lines:
+                self._lines[name] = Line(receiver, self._log.tried_at(name))
+                self._due_since |= {(name, one.incident): one.since for one in self._log.attempts(name).values()}
+            self._lines[name].limits = receiver
         for incident in self._incidents.values():
             self._place(incident)
         self._fresh = True
@@ -73,13 +72,8 @@ class Desk:
         if known is not None and incident.version < known.version:
             return
         self._incidents[incident.id] = incident
-        self._passed[incident.id] = passed
-        if incident.state == "resolved":
-            self._log.ended(incident.id)
-        if is_own(incident):
-            self._own.pop(incident.scope, None)
-            if incident.state == "firing":
-                self._own[incident.scope] = incident
+        self._journal.learn(incident.id, passed)
+        self._own.take(incident)
         self._place(incident)
         self._fresh = True
         if written_at - incident.changed_at > self._max_age:
@@ -90,11 +84,19 @@ class Desk:
     def _place(self, incident: Incident) -> None:
         """Keep in which groups an incident stands; what is over and was told to all who knew of it stands in none."""
         self._places.pop(incident.id, None)
-        knows = self._log.knowing(incident.id)
-        if incident.state == "resolved" and all(one.state == "resolved" for one in knows.values()):
-            self._instead.pop(incident.id, None)
-            return
-        self._places[incident.id] = places_of(self._routing, incident, knows, self._instead.get(incident.id, {}))
+        knows = dict(self._log.knowing(incident))
+        if incident.state != "resolved" or any(one.state != "resolved" for one in knows.values()):
+            self._places[incident.id] = places_of(self._routing, incident, knows, self._instead(incident))
+
+    def _instead(self, incident: Incident) -> dict[str, str]:
+        """Return who is told of an incident instead of whom: of its own trouble, delivery tells no third."""
+        return {
+            receiver.fallback: receiver.name
+            for receiver in self._routing.receivers
+            if receiver.fallback is not None
+            and not is_own(incident)
+            and self._log.gave_up(receiver.name, incident.id) is not None
+        }
 
     def messages(self, run: str, now: datetime) -> list[Message]:
         """Return what is to be sent now, at most one message a receiver; each is under way until it is reported.
@@ -144,7 +146,8 @@ class Desk:
         for (way, group, name), members in groups.items():
             if self._lines[name].busy:
                 continue
-            receiver, log = self._routing.receiver(name), self._log.of(name)
+            receiver = self._routing.receiver(name)
+            log = {one.id: known for one in members if (known := self._log.known(name, one)) is not None}
             decision = decide(self._routing, way, receiver, members, incidents, log, now)
             self._note_held(receiver, members, decision, now)
             if decision.again_at is not None:
@@ -152,7 +155,7 @@ class Desk:
             told = [
                 self._worded(name, one)
                 for one in decision.told
-                if self._given_up.get((name, one.incident.id)) != one.incident.version
+                if self._log.gave_up(name, one.incident.id) != one.incident.version
             ]
             if told:
                 due.setdefault(name, []).append((group, told))
@@ -160,8 +163,8 @@ class Desk:
 
     def _worded(self, receiver: str, told: Told) -> Told:
         """Return it with what the channel called the last message, and of whom the receiver stands in for."""
-        last = self._log.of(receiver).get(told.incident.id)
-        first = self._instead.get(told.incident.id, {}).get(receiver)
+        last = self._log.told(receiver).get(told.incident.id)
+        first = self._instead(told.incident).get(receiver)
         reason = told.reason if first is None or last is not None else f"{first} could not be told: {told.reason}"
         return replace(told, reason=reason, handle=None if last is None else last.handle)
 
@@ -176,6 +179,8 @@ class Desk:
                 for one in list(told):
                     key = name, one.incident.id
                     since = known[key] = self._due_since.get(key, now)
+                    if line.failures:
+                        self._note_waiting(name, one.incident, since)
                     if line.failures and now >= since + line.limits.deadline:
                         told.remove(one)
                         del known[key]
@@ -185,18 +190,28 @@ class Desk:
             parts[:] = [(group, told) for group, told in parts if told]
         self._due_since = known
 
+    def _note_waiting(self, name: str, incident: Incident, since: datetime) -> None:
+        """Write down since when something waits for a receiver that fails, once."""
+        known = self._log.attempts(name).get(incident.id)
+        if known is None or known.since != since:
+            self._note(self._log.attempt(name, incident, since))
+
+    def _note(self, attempt: Attempt) -> None:
+        self._log.note(attempt)
+        self._journal.attempt(attempt)
+
     def _test(self, receiver: Receiver, now: datetime, times: list[datetime]) -> list[tuple[str, list[Told]]]:
         """Return the test of a receiver, when it is due."""
         if receiver.canary is None or not self._run:
             return []
-        logged = self._log.of(receiver.name).get(CANARY)
-        times_before = [*self._tested_at.get(receiver.name, ()), *([] if logged is None else [logged.sent_at])]
-        last = max(times_before, default=None)
+        logged = self._log.told(receiver.name).get(CANARY)
+        given_up = self._tested_at.get(receiver.name)
+        last = max(filter(None, (given_up, None if logged is None else logged.sent_at)), default=None)
         test, at = canary(self._run, receiver.name, last, receiver, now)
         if now < at or (receiver.quiet is not None and receiver.quiet.holds(now)):
             times.append(max(at, now + timedelta(minutes=1)))
             return []
-        self._incidents[CANARY], self._passed[CANARY] = test, _UNKNOWN
+        self._incidents[CANARY] = test
         since = self._due_since.setdefault((receiver.name, CANARY), now)
         line = self._lines[receiver.name]
         if line.failures and now >= since + receiver.deadline:
@@ -216,47 +231,50 @@ class Desk:
             if self._held.get((receiver.name, name)) != reason:
                 self._held[receiver.name, name] = reason
                 incident = self._incidents[name]
-                self._write(receiver.name, Told(incident, reason), "held", now)
+                self._journal.state(receiver.name, Told(incident, reason), "held", now)
 
-    def leaving(self, message: Message, now: datetime) -> list[Notification]:
-        """Return what is to be logged before a message leaves: what its receiver may then know for the first time."""
-        log, line = self._log.of(message.receiver), self._lines[message.receiver]
-        found = []
-        for told in message.told:
-            last = log.get(told.incident.id)
-            if (last is None or last.state == "resolved") and told.incident.id != CANARY and not line.failures:
-                passed = self._passed.get(told.incident.id, _UNKNOWN)
-                found.append(
-                    notification(message, told, last, passed, ACCEPTED, channel="", attempts=ON_ITS_WAY, now=now)
-                )
-        return found
+    def leaving(self, message: Message, now: datetime) -> list[Attempt]:
+        """Return what the log is to have before a message leaves: what its receiver may then have heard."""
+        return [
+            replace(self._attempt(message.receiver, told.incident, now), heard=self._heard(message.receiver, told))
+            for told in message.told
+            if told.incident.id != CANARY
+        ]
+
+    def _attempt(self, name: str, incident: Incident, now: datetime) -> Attempt:
+        since = self._due_since.get((name, incident.id), now)
+        return replace(self._log.attempt(name, incident, since), sent_at=now)
+
+    def _heard(self, name: str, told: Told) -> str | None:
+        """Return of which state a receiver may have heard once it was tried; of an end it is told until it accepts."""
+        before = self._log.attempts(name).get(told.incident.id)
+        if told.incident.state == "resolved":
+            return None if before is None else before.heard
+        return told.incident.state
 
     def accepted(
-        self, message: Message, channel: str, pause: timedelta, now: datetime, outcome: Outcome = ACCEPTED
+        self, message: Message, pause: timedelta, now: datetime, outcome: Outcome = ACCEPTED
     ) -> list[Notification]:
         """Note that a message was accepted; return what is to be logged before the receiver is told anything else."""
-        log, line = self._log.of(message.receiver), self._lines[message.receiver]
+        name, line = message.receiver, self._lines[message.receiver]
         attempts = line.failures + 1
         notifications = []
         for told in message.told:
             incident = told.incident
-            passed = self._passed.get(incident.id, _UNKNOWN)
-            one = notification(
-                message, told, log.get(incident.id), passed, outcome, channel=channel, attempts=attempts, now=now
-            )
+            last = self._log.told(name).get(incident.id)
+            one = self._journal.notification(message, told, last, outcome, now, attempts=attempts)
             notifications.append(one)
-            self._write(message.receiver, told, "accepted", now, message=message, attempt=attempts)
-            self._due_since.pop((message.receiver, incident.id), None)
+            self._log.add(one)
+            self._journal.state(name, told, "accepted", now, message=message, attempt=attempts)
+            self._due_since.pop((name, incident.id), None)
+            if incident.id != CANARY:
+                self._place(self._incidents[incident.id])
         line.accepted(now, pause)
-        self._log.add(notifications)
-        for told in message.told:
-            if told.incident.id != CANARY:
-                self._place(self._incidents[told.incident.id])
-        self._well(f"receiver {message.receiver}", "it can be reached again", now)
+        self._well(f"receiver {name}", "it can be reached again", now)
         return notifications
 
     def logged(self, message: Message) -> None:
-        """Note that the log has what `accepted` returned: the receiver may be told more."""
+        """Note that the log has what became of a message: the receiver may be told more."""
         self._lines[message.receiver].busy = False
         self._fresh = True
 
@@ -270,12 +288,22 @@ class Desk:
         line.failed(now, outcome, jitter)
         self._fresh = True
         for told in message.told:
+            self._note_failure(name, told, outcome, now)
             if outcome.retry:
-                self._write(name, told, "retrying", now, message=message, error=outcome.error, attempt=line.failures)
+                self._journal.state(
+                    name, told, "retrying", now, message=message, error=outcome.error, attempt=line.failures
+                )
             else:
                 self._give_up(name, told, "refused", outcome.error, now, message)
         if line.failures >= line.limits.breaker:
             self._ill(f"receiver {name}", f"{line.failures} tries in a row failed: {outcome.error}", now)
+
+    def _note_failure(self, name: str, told: Told, outcome: Outcome, now: datetime) -> None:
+        """Write down that something was not accepted, and what was heard of it all the same."""
+        if told.incident.id == CANARY:
+            return
+        attempt = self._attempt(name, told.incident, now)
+        self._note(replace(attempt, heard=self._heard(name, told)) if outcome.unknown else attempt)
 
     def _give_up(
         self,
@@ -290,20 +318,24 @@ class Desk:
         incident = told.incident
         line = self._lines[name]
         self._due_since.pop((name, incident.id), None)
-        self._write(name, told, outcome, now, message=message, error=error, attempt=line.failures)
-        instead = line.limits.fallback
+        self._journal.state(name, told, outcome, now, message=message, error=error, attempt=line.failures)
         if incident.id == CANARY:
-            self._tested_at[name] = [now]
-        elif instead is None or is_own(incident):
-            self._given_up[name, incident.id] = incident.version
-            self._written.lost.append(Lost(name, incident, error))
+            self._tested_at[name] = now
         else:
-            self._given_up[name, incident.id] = incident.version
-            self._instead.setdefault(incident.id, {})[instead] = name
-            self._write(name, told, "fell_back", now, message=message, fallback=instead, attempt=line.failures)
-            self._place(incident)
+            self._note(replace(self._log.attempt(name, incident, now), given_up=incident.version))
+            self._tell_instead(name, told, error, now, message)
         self._ill(f"receiver {name}", f"it was not told of something: {error}", now)
         self._fresh = True
+
+    def _tell_instead(self, name: str, told: Told, error: str, now: datetime, message: Message | None) -> None:
+        """See to it that another one is told what a receiver was not; what nobody is told of is lost."""
+        line = self._lines[name]
+        instead = line.limits.fallback
+        if instead is None or is_own(told.incident):
+            self._journal.lost(name, told.incident, error)
+            return
+        self._journal.state(name, told, "fell_back", now, message=message, fallback=instead, attempt=line.failures)
+        self._place(told.incident)
 
     def pipeline(self, silent: str | None, now: datetime) -> None:
         """Note whether what comes before delivery is silent, and how; None: it is not."""
@@ -314,51 +346,19 @@ class Desk:
 
     def _ill(self, subject: str, says: str, now: datetime) -> None:
         """Begin an incident about delivery's own trouble, unless there is one."""
-        if self._run and subject not in self._own:
-            self._keep_own(trouble(self._run, subject, says, "critical", now), now)
+        self._keep_own(self._own.ill(self._run, subject, says, now), now)
 
     def _well(self, subject: str, says: str, now: datetime) -> None:
-        known = self._own.get(subject)
-        if known is not None:
-            self._keep_own(over(known, says, now), now)
+        self._keep_own(self._own.well(subject, says, now), now)
 
-    def _keep_own(self, incident: Incident, now: datetime) -> None:
-        self._written.incidents.append(incident)
-        self.take(incident, now)
-
-    def _write(
-        self,
-        receiver: str,
-        told: Told,
-        outcome: DeliveryOutcome,
-        now: datetime,
-        *,
-        message: Message | None = None,
-        error: str | None = None,
-        fallback: str | None = None,
-        attempt: int = 0,
-    ) -> None:
-        self._written.states.append(
-            state(
-                receiver,
-                told.incident,
-                outcome,
-                told.reason,
-                self._passed.get(told.incident.id, _UNKNOWN),
-                now,
-                channel=self._routing.channel_of(receiver),
-                message="" if message is None else message.id,
-                group="" if message is None else message.group,
-                error=error,
-                fallback=fallback,
-                attempt=attempt,
-            )
-        )
+    def _keep_own(self, incident: Incident | None, now: datetime) -> None:
+        if incident is not None:
+            self._journal.incident(incident)
+            self.take(incident, now)
 
     def written(self) -> Written:
         """Return what is to be written down since the last question."""
-        found, self._written = self._written, Written()
-        return found
+        return self._journal.written()
 
     def troubles(self, now: datetime) -> dict[str, str]:
         """Return the receivers that cannot be reached, and why, for the health page."""

@@ -1,6 +1,7 @@
 """Reading incidents from Kafka: all of them from the beginning of their topic on, and what is new as it comes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
@@ -19,8 +20,14 @@ from spendstream.topics import INCIDENTS
 _WAIT_SECONDS = 0.1
 _AT_ONCE = 500
 
-#: Takes an incident, the time at which it was written, and the times of its way.
-Take = Callable[[Incident, datetime, Passed], None]
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """An incident, the time at which it was written, and the times of its way."""
+
+    incident: Incident
+    written_at: datetime
+    passed: Passed
 
 
 class IncidentReader:
@@ -54,27 +61,27 @@ class IncidentReader:
         """Whether every partition was read to its end once: before that, what is known may be long over."""
         return not self._behind
 
-    def read(self, take: Take) -> int:
-        """Hand on what is new, waiting briefly for it; return how much there was.
+    def read(self) -> list[Read]:
+        """Return what is new, waiting briefly for it.
 
         Raises
         ------
         KafkaException
             When a partition cannot be read any more.
         """
-        count = 0
+        found = []
         for message in self._come():
             error = message.error()
             if error is None:
                 event = self._codec.decode(message.value() or b"")
                 if isinstance(event, Incident):
-                    take(event, from_millis(message.timestamp()[1]), Passed.of(passage_of(message.headers())))
-                    count += 1
+                    passed = Passed.of(passage_of(message.headers()))
+                    found.append(Read(event, from_millis(message.timestamp()[1]), passed))
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
                 self._behind.discard(message.partition() or 0)
             elif error.fatal():
                 raise KafkaException(error)
-        return count
+        return found
 
     def _come(self) -> Iterator[Message]:
         """Wait for one message, and take those that are there with it: to wait for many would hold the first back."""

@@ -27,7 +27,7 @@ class Line:
     Attributes
     ----------
     busy
-        A message is under way.
+        A message is under way, or the log does not have yet what became of it.
     failures
         Tries in a row that failed.
     error
@@ -71,13 +71,13 @@ class Line:
             self._tries.append(now)
 
     def accepted(self, now: datetime, pause: timedelta) -> None:
-        """Note that it was accepted; the channel wants a pause. It stays busy until the log has it."""
+        """Note that it was accepted; the channel wants a pause."""
         self.failures, self.error = 0, ""
         self._not_before = now + pause
 
     def failed(self, now: datetime, outcome: Outcome, jitter: float) -> None:
         """Note that it was not: the pause is longer each time, or as long as the other side asks."""
-        self.busy, self.error = False, outcome.error
+        self.error = outcome.error
         self.failures += 1
         pause = min(_FIRST_PAUSE * 2 ** min(self.failures - 1, 20), _LONGEST_PAUSE)
         self._not_before = now + max(pause * jitter, outcome.retry_after or timedelta(0))

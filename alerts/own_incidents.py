@@ -50,6 +50,29 @@ def is_own(incident: Incident) -> bool:
     return list(incident.rules) == [DELIVERY]
 
 
+class OwnIncidents:
+    """Delivery's own incidents that fire: one for each subject."""
+
+    def __init__(self) -> None:
+        self._firing: dict[str, Incident] = {}
+
+    def take(self, incident: Incident) -> None:
+        """Take the newest version of an incident; others than delivery's own change nothing."""
+        if is_own(incident):
+            self._firing.pop(incident.scope, None)
+            if incident.state == "firing":
+                self._firing[incident.scope] = incident
+
+    def ill(self, run: str, subject: str, says: str, now: datetime) -> Incident | None:
+        """Return the incident that begins; None: there is one, or no run is live yet."""
+        return None if not run or subject in self._firing else trouble(run, subject, says, "critical", now)
+
+    def well(self, subject: str, says: str, now: datetime) -> Incident | None:
+        """Return the incident that ends; None: there is none."""
+        known = self._firing.get(subject)
+        return None if known is None else over(known, says, now)
+
+
 def canary(run: str, receiver: str, last: datetime | None, limits: Limits, now: datetime) -> tuple[Incident, datetime]:
     """Return the test of a receiver, and when it is due; the same one at each try.
 

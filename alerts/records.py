@@ -7,15 +7,12 @@ from datetime import datetime
 from alerts.channels.channel import Outcome
 from alerts.message import Message
 from alerts.routing import Told
-from schemas.events import DeliveryOutcome, DeliveryState, Incident, Notification
+from schemas.events import Attempt, DeliveryOutcome, DeliveryState, Incident, Notification
 from spendstream.clock import from_millis
 
 #: Steps that score: the last one that an event passed tells when it was scored.
 _SCORING = ("anomalies", "totals")
 _FIRING = "rules"
-
-#: Attempts of a notification that is logged before its message leaves: nobody knows whether it was accepted.
-ON_ITS_WAY = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +33,9 @@ class Passed:
         )
 
 
+_UNKNOWN = Passed()
+
+
 @dataclass(frozen=True, slots=True)
 class Lost:
     """What nobody was told: the receiver that was the last to be tried, and why it was not told."""
@@ -47,84 +47,124 @@ class Lost:
 
 @dataclass(slots=True)
 class Written:
-    """What the desk wants written down: states of messages, delivery's own incidents, what was lost."""
+    """What the desk wants written down: the log, states of messages, delivery's own incidents, what was lost."""
 
+    notifications: list[Notification] = field(default_factory=list)
+    attempts: list[Attempt] = field(default_factory=list)
     states: list[DeliveryState] = field(default_factory=list)
     incidents: list[Incident] = field(default_factory=list)
     lost: list[Lost] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         """Tell whether there is anything."""
-        return bool(self.states or self.incidents or self.lost)
+        return bool(self.notifications or self.attempts or self.states or self.incidents or self.lost)
 
 
-def notification(
-    message: Message,
-    told: Told,
-    last: Notification | None,
-    passed: Passed,
-    outcome: Outcome,
-    *,
-    channel: str,
-    attempts: int,
-    now: datetime,
-) -> Notification:
-    """Return what the log is to have of an incident of an accepted message; `last`: what it had before."""
-    incident = told.incident
-    same = last is not None and (last.state, last.severity) == (incident.state, incident.severity)
-    return Notification(
-        receiver=message.receiver,
-        group=message.group,
-        incident=incident.id,
-        run=incident.run,
-        version=incident.version,
-        state=incident.state,
-        severity=incident.severity,
-        reason=told.reason,
-        channel=channel,
-        sent_at=now,
-        observed_at=incident.changed_at,
-        attempts=attempts,
-        repeats=last.repeats + 1 if last is not None and same else 0,
-        handle=outcome.handle_of(incident.id) or told.handle,
-        scored_at=passed.scored_at,
-        fired_at=passed.fired_at,
-    )
+class Journal:
+    """Keeps what is to be written down until somebody asks for it.
 
+    Attributes
+    ----------
+    channels
+        The kind of each receiver's channel.
+    """
 
-def state(
-    receiver: str,
-    incident: Incident,
-    outcome: DeliveryOutcome,
-    reason: str,
-    passed: Passed,
-    now: datetime,
-    *,
-    channel: str,
-    message: str = "",
-    group: str = "",
-    error: str | None = None,
-    fallback: str | None = None,
-    attempt: int = 0,
-) -> DeliveryState:
-    """Return the event that says what became of telling a receiver of an incident."""
-    return DeliveryState(
-        message=message,
-        receiver=receiver,
-        channel=channel,
-        group=group,
-        incident=incident.id,
-        run=incident.run,
-        version=incident.version,
-        state=incident.state,
-        severity=incident.severity,
-        outcome=outcome,
-        reason=reason,
-        error=error or None,
-        fallback=fallback,
-        attempt=attempt,
-        at=now,
-        observed_at=incident.changed_at,
-        scored_at=passed.scored_at,
-        fired_at=passed.fired_at,
-    )
+    def __init__(self) -> None:
+        self.channels: Mapping[str, str] = {}
+        self._passed: dict[str, Passed] = {}
+        self._written = Written()
+
+    def learn(self, incident: str, passed: Passed) -> None:
+        """Take the times of an incident's way."""
+        self._passed[incident] = passed
+
+    def written(self) -> Written:
+        """Return what is to be written down since the last question."""
+        found, self._written = self._written, Written()
+        return found
+
+    def attempt(self, attempt: Attempt) -> None:
+        """Write down how it stands with something that is not accepted."""
+        self._written.attempts.append(attempt)
+
+    def incident(self, incident: Incident) -> None:
+        """Write down an incident of delivery's own."""
+        self._written.incidents.append(incident)
+
+    def lost(self, receiver: str, incident: Incident, error: str) -> None:
+        """Write down that nobody was told of something."""
+        self._written.lost.append(Lost(receiver, incident, error))
+
+    def notification(
+        self,
+        message: Message,
+        told: Told,
+        last: Notification | None,
+        outcome: Outcome,
+        now: datetime,
+        *,
+        attempts: int,
+    ) -> Notification:
+        """Write down, and return, that an incident was told; `last`: what of it was told before."""
+        incident = told.incident
+        passed = self._passed.get(incident.id, _UNKNOWN)
+        same = last is not None and (last.state, last.severity) == (incident.state, incident.severity)
+        one = Notification(
+            receiver=message.receiver,
+            group=message.group,
+            message=message.id,
+            incident=incident.id,
+            run=incident.run,
+            version=incident.version,
+            state=incident.state,
+            severity=incident.severity,
+            reason=told.reason,
+            channel=self.channels.get(message.receiver, ""),
+            sent_at=now,
+            observed_at=incident.changed_at,
+            attempts=attempts,
+            repeats=last.repeats + 1 if last is not None and same else 0,
+            handle=outcome.handle_of(incident.id) or told.handle,
+            scored_at=passed.scored_at,
+            fired_at=passed.fired_at,
+        )
+        self._written.notifications.append(one)
+        return one
+
+    def state(
+        self,
+        receiver: str,
+        told: Told,
+        outcome: DeliveryOutcome,
+        now: datetime,
+        *,
+        message: Message | None = None,
+        error: str | None = None,
+        fallback: str | None = None,
+        attempt: int = 0,
+    ) -> None:
+        """Write down what became of telling a receiver of an incident."""
+        incident = told.incident
+        passed = self._passed.get(incident.id, _UNKNOWN)
+        self._written.states.append(
+            DeliveryState(
+                message="" if message is None else message.id,
+                receiver=receiver,
+                channel=self.channels.get(receiver, ""),
+                group="" if message is None else message.group,
+                incident=incident.id,
+                run=incident.run,
+                version=incident.version,
+                state=incident.state,
+                severity=incident.severity,
+                outcome=outcome,
+                reason=told.reason,
+                error=error or None,
+                fallback=fallback,
+                attempt=attempt,
+                at=now,
+                observed_at=incident.changed_at,
+                scored_at=passed.scored_at,
+                fired_at=passed.fired_at,
+            )
+        )

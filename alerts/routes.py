@@ -174,10 +174,6 @@ class Routing(Part):
             raise ValueError(f"pipeline.tell names {self.pipeline.tell}, and there is no such receiver")
         return self
 
-    def channel_of(self, name: str) -> str:
-        """Return the kind of a receiver's channel; empty when there is no such receiver any more."""
-        return next((one.channel for one in self.receivers if one.name == name), "")
-
     def receiver(self, name: str) -> Receiver:
         """Return a receiver by its name; KeyError when there is none."""
         return {receiver.name: receiver for receiver in self.receivers}[name]

@@ -8,11 +8,12 @@ says for the group whether a message goes out, about which incidents, and why or
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from alerts.receivers import Receiver
 from alerts.routes import Route, Routing, all_hold, labels_of
 from alerts.rules import SEVERITIES
-from schemas.events import Incident, Notification
+from schemas.events import Incident
 
 _WAIT, _INTERVAL, _REPEAT = timedelta(seconds=30), timedelta(minutes=5), timedelta(hours=4)
 #: States that are told as they last; the end is told once.
@@ -52,6 +53,25 @@ class Told:
     reason: str
     link: str | None = None
     handle: str | None = None
+
+
+class Known(Protocol):
+    """What a receiver knows of an incident: what it was told last, and when."""
+
+    @property
+    def state(self) -> str:
+        """The state that it was told."""
+        ...
+
+    @property
+    def severity(self) -> str:
+        """The severity that it was told."""
+        ...
+
+    @property
+    def sent_at(self) -> datetime:
+        """When it was told."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +157,7 @@ def decide(
     receiver: Receiver,
     group: Sequence[Incident],
     others: Sequence[Incident],
-    log: Mapping[str, Notification],
+    log: Mapping[str, Known],
     now: datetime,
 ) -> Decision:
     """Tell what goes out now about a group of incidents, to one receiver.
@@ -153,7 +173,7 @@ def decide(
     others
         All incidents, for inhibition.
     log
-        What this receiver was told last, by incident id.
+        What this receiver knows, by incident id.
     now
         The time.
     """
@@ -184,7 +204,7 @@ def decide(
 
 
 def _due(
-    way: Way, receiver: Receiver, incident: Incident, last: Notification | None, now: datetime
+    way: Way, receiver: Receiver, incident: Incident, last: Known | None, now: datetime
 ) -> tuple[str | None, datetime | None]:
     """Return why an incident is to be told, or None and when that may change."""
     if incident.state == "resolved":
@@ -205,7 +225,7 @@ def _due(
 
 
 def _escalates(
-    way: Way, receiver: Receiver, incident: Incident, last: Notification | None, now: datetime
+    way: Way, receiver: Receiver, incident: Incident, last: Known | None, now: datetime
 ) -> tuple[str | None, datetime | None]:
     if way.escalate_after is None:
         # It knows of the incident, though no way leads there any more: it hears of the end.
@@ -224,7 +244,7 @@ def _hushed(
     receiver: Receiver,
     incident: Incident,
     others: Sequence[Incident],
-    last: Notification | None,
+    last: Known | None,
     now: datetime,
 ) -> str | None:
     if incident.state == "resolved" and last is not None:
@@ -242,7 +262,7 @@ def _quiet(receiver: Receiver, incident: Incident, now: datetime) -> str | None:
 
 
 def _waits_until(
-    way: Way, group: Sequence[Incident], due: Sequence[Told], log: Mapping[str, Notification], now: datetime
+    way: Way, group: Sequence[Incident], due: Sequence[Told], log: Mapping[str, Known], now: datetime
 ) -> datetime | None:
     """Return until when a group waits: for more to come when it is new, else for its interval."""
     told = [log[incident.id].sent_at for incident in group if incident.id in log]

@@ -1,51 +1,91 @@
-"""The log of what receivers were told, as the desk knows it: what was accepted, and what was about to leave. No I/O."""
+"""The log of what receivers were told, as the desk knows it: what was accepted, and what is not yet. No I/O."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
 
-from alerts.own_incidents import CANARY
-from alerts.records import ON_ITS_WAY
-from schemas.events import Notification
+from alerts.routing import Known
+from schemas.events import Attempt, Incident, Notification
+
+
+@dataclass(frozen=True, slots=True)
+class Perhaps:
+    """What a receiver may have heard, though no channel said so."""
+
+    state: str
+    severity: str
+    sent_at: datetime
 
 
 class ToldLog:
-    """What each receiver was told last of each incident.
+    """What each receiver was told last of each incident, and what it is to be told and has not accepted.
+
+    A message that got no answer, or was on its way when a process ended, may have arrived or not. While the incident
+    fires it is told again, as if it had not; of what follows, and above all of the end, the receiver is told as if it
+    had.
 
     Parameters
     ----------
-    notifications
+    events
         The log, in its order.
     """
 
-    def __init__(self, notifications: Iterable[Notification]) -> None:
+    def __init__(self, events: Iterable[Notification | Attempt]) -> None:
         self._told: dict[str, dict[str, Notification]] = {}
-        # By receiver and incident: what was about to leave when a process ended.
-        self._perhaps: dict[tuple[str, str], Notification] = {}
-        for one in notifications:
-            if one.attempts == ON_ITS_WAY:
-                self._perhaps[one.receiver, one.incident] = one
+        self._attempts: dict[str, dict[str, Attempt]] = {}
+        for event in events:
+            if isinstance(event, Attempt):
+                self.note(event)
             else:
-                self._perhaps.pop((one.receiver, one.incident), None)
-                self._told.setdefault(one.receiver, {})[one.incident] = one
+                self.add(event)
 
-    def of(self, receiver: str) -> Mapping[str, Notification]:
-        """Return what a receiver was told, by incident."""
-        return self._told.setdefault(receiver, {})
+    def told(self, receiver: str) -> Mapping[str, Notification]:
+        """Return what a receiver accepted last, by incident."""
+        return self._told.get(receiver, {})
 
-    def add(self, notifications: Iterable[Notification]) -> None:
-        """Note that something was told."""
-        for one in notifications:
-            self._told.setdefault(one.receiver, {})[one.incident] = one
+    def attempts(self, receiver: str) -> Mapping[str, Attempt]:
+        """Return what a receiver is to be told and has not accepted, by incident."""
+        return self._attempts.get(receiver, {})
 
-    def is_new_to(self, receiver: str, incident: str) -> bool:
-        """Tell whether a receiver, told of an incident now, hears of it for the first time, or anew after its end."""
-        last = self.of(receiver).get(incident)
-        return incident != CANARY and (last is None or last.state == "resolved")
+    def add(self, notification: Notification) -> None:
+        """Note that something was accepted."""
+        self._told.setdefault(notification.receiver, {})[notification.incident] = notification
+        self._attempts.get(notification.receiver, {}).pop(notification.incident, None)
 
-    def knowing(self, incident: str) -> dict[str, Notification]:
-        """Return what was told of an incident, by receiver."""
-        return {receiver: told[incident] for receiver, told in self._told.items() if incident in told}
+    def note(self, attempt: Attempt) -> None:
+        """Note how it stands with something that is not accepted."""
+        self._attempts.setdefault(attempt.receiver, {})[attempt.incident] = attempt
 
-    def ended(self, incident: str) -> None:
-        """Take what was about to leave for told: whoever may have heard of an incident shall hear of its end."""
-        for receiver, name in [key for key in self._perhaps if key[1] == incident]:
-            self.add([self._perhaps.pop((receiver, name))])
+    def attempt(self, receiver: str, incident: Incident, since: datetime) -> Attempt:
+        """Return how it stands with telling a receiver of an incident as it is now."""
+        before = self.attempts(receiver).get(incident.id)
+        if before is None:
+            return Attempt(
+                receiver=receiver, incident=incident.id, run=incident.run, version=incident.version, since=since
+            )
+        return replace(before, version=incident.version, since=since)
+
+    def known(self, receiver: str, incident: Incident) -> Known | None:
+        """Return what a receiver knows of an incident, as far as it matters for what it is to be told next."""
+        told = self.told(receiver).get(incident.id)
+        tried = self.attempts(receiver).get(incident.id)
+        if incident.state == "firing" or tried is None or tried.heard is None or tried.heard == incident.state:
+            return told
+        return Perhaps(tried.heard, incident.severity, tried.sent_at or tried.since)
+
+    def knowing(self, incident: Incident) -> Iterator[tuple[str, Known]]:
+        """Yield who knows of an incident, and what."""
+        for receiver in {**self._told, **self._attempts}:
+            known = self.known(receiver, incident)
+            if known is not None:
+                yield receiver, known
+
+    def gave_up(self, receiver: str, incident: str) -> int | None:
+        """Return the newest version of an incident that a receiver was not told and is not tried with any more."""
+        attempt = self.attempts(receiver).get(incident)
+        return None if attempt is None else attempt.given_up
+
+    def tried_at(self, receiver: str) -> set[datetime]:
+        """Return when a receiver was told something, or tried with, as far as it is known."""
+        accepted = {one.sent_at for one in self.told(receiver).values()}
+        return accepted | {one.sent_at for one in self.attempts(receiver).values() if one.sent_at is not None}

@@ -91,6 +91,31 @@ class Alert:
     """Address of what to do about it."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """What a receiver is to be told of an incident and has not accepted yet; beside the notifications, compacted. A
+    later notification of both ends it."""
+
+    SUBJECT: ClassVar[str] = "alert.attempt"
+
+    receiver: str
+    """Name of the receiver."""
+    incident: str
+    """Id of the incident."""
+    run: str
+    """Run of the incident."""
+    version: int
+    """Version of the incident that is to be told."""
+    since: datetime
+    """Since when it is tried, or waits for others that are; the deadline counts from here."""
+    sent_at: datetime | None = None
+    """When the newest try began; null: it waits."""
+    heard: str | None = None
+    """State of which the receiver may have heard, though no channel said so; null: of none."""
+    given_up: int | None = None
+    """Newest version that was given up: the fallback is told until the receiver accepts something."""
+
+
 DeliveryOutcome = Literal["accepted", "retrying", "refused", "expired", "fell_back", "held"]
 
 
@@ -270,6 +295,8 @@ class Notification:
     """Name of the receiver."""
     group: str
     """Group that the message was about."""
+    message: str
+    """Id of the message, the same at each try."""
     incident: str
     """Id of the incident."""
     run: str
@@ -289,7 +316,7 @@ class Notification:
     observed_at: datetime
     """When the incident changed to what was told."""
     attempts: int
-    """Tries that it took; 0: the message was about to leave, and nobody knows whether it was accepted."""
+    """Tries that it took."""
     repeats: int
     """How often the same was told again."""
     handle: str | None = None
@@ -1241,6 +1268,7 @@ class UsageMetrics:
 
 Event = (
     Alert
+    | Attempt
     | DeliveryState
     | HealthFact
     | Incident
@@ -1272,6 +1300,7 @@ Event = (
 
 EVENT_CLASSES: tuple[type[Event], ...] = (
     Alert,
+    Attempt,
     DeliveryState,
     HealthFact,
     Incident,

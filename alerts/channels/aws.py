@@ -6,7 +6,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedError, ReadTimeoutError
 
 from alerts.channels.channel import Outcome, pause_of
 from spendstream.settings import ConfigurationError, Settings
@@ -47,13 +47,17 @@ async def call(service: str, method: Callable[..., Mapping[str, Any]], **argumen
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "unknown")
         answer = error.response.get("ResponseMetadata", {})
+        fails = answer.get("HTTPStatusCode", 0) >= _SERVER_ERROR and code not in _RETRIED
         return Outcome(
             accepted=False,
-            retry=code in _RETRIED or answer.get("HTTPStatusCode", 0) >= _SERVER_ERROR,
+            retry=fails or code in _RETRIED,
+            unknown=fails,
             error=f"{service} says {code}",
             retry_after=pause_of(answer.get("HTTPHeaders", {}).get("retry-after")),
         )
     except BotoCoreError as error:
         # Credentials and connections come back; the texts of these errors hold addresses.
-        return Outcome(accepted=False, retry=True, error=f"{service} cannot be asked: {type(error).__name__}")
+        unknown = isinstance(error, (ReadTimeoutError, ConnectionClosedError))
+        says = f"{service} cannot be asked: {type(error).__name__}"
+        return Outcome(accepted=False, retry=True, unknown=unknown, error=says)
     return Outcome(accepted=True, handle=answered.get("MessageId"))

@@ -28,6 +28,8 @@ class Outcome:
         The other side has it.
     retry
         Where it has not: whether the same message may be accepted later.
+    unknown
+        Where it did not say so: whether it may have the message all the same, or a part of it.
     error
         Why not, without any secret: no address, no header, no body.
     retry_after
@@ -43,6 +45,7 @@ class Outcome:
 
     accepted: bool
     retry: bool = False
+    unknown: bool = False
     error: str = ""
     retry_after: timedelta | None = None
     denied: bool = False
@@ -108,20 +111,25 @@ async def ask(
         ) as response:
             answer = await response.content.read(_LONGEST_ANSWER)
             return _outcome(response.status, response.headers.get("Retry-After")), answer
+    except aiohttp.ClientConnectorError as error:
+        return Outcome(accepted=False, retry=True, error=f"no connection: {type(error).__name__}"), b""
     except TimeoutError:
-        return Outcome(accepted=False, retry=True, error="no answer in time"), b""
+        return Outcome(accepted=False, retry=True, unknown=True, error="no answer in time"), b""
     except aiohttp.InvalidURL:
         return Outcome(accepted=False, error="the receiver's url is no address of the web"), b""
     except (aiohttp.ClientError, OSError, ValueError) as error:
         # The texts of these errors hold the address.
-        return Outcome(accepted=False, retry=True, error=f"no connection: {type(error).__name__}"), b""
+        return Outcome(accepted=False, retry=True, unknown=True, error=f"no answer: {type(error).__name__}"), b""
 
 
 def _outcome(status: int, retry_after: str | None) -> Outcome:
     if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         return ACCEPTED
     if status in _RETRIED or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Outcome(accepted=False, retry=True, error=f"status {status}", retry_after=pause_of(retry_after))
+        # A server that fails, or a gateway that waits in vain for one, may have taken it; one that is busy has not.
+        unknown = status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.SERVICE_UNAVAILABLE
+        pause = pause_of(retry_after)
+        return Outcome(accepted=False, retry=True, unknown=unknown, error=f"status {status}", retry_after=pause)
     return Outcome(accepted=False, error=f"status {status}", denied=status in _DENIED)
 
 

@@ -1,7 +1,8 @@
 """Some channels make several messages of one; when one of them fails, the others are not sent again."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import replace
 from datetime import timedelta
 
 from alerts.channels.channel import Outcome
@@ -43,13 +44,17 @@ class OneByOne:
                         await asyncio.sleep(self._apart.total_seconds())
                     outcome = await send()
                     if not outcome.accepted:
-                        return outcome
+                        return self._failed(parts, outcome)
                     self._remember(name, outcome.handle)
                     waits = True
         except TimeoutError:
-            return Outcome(accepted=False, retry=True, error="no answer in time")
+            return Outcome(accepted=False, retry=True, unknown=True, error="no answer in time")
         handles = {name: self._accepted.pop(name) for name in parts}
         return Outcome(accepted=True, handles={name: handle for name, handle in handles.items() if handle is not None})
+
+    def _failed(self, parts: Collection[str], outcome: Outcome) -> Outcome:
+        """Return a failure as that of the whole message, a part of which may have arrived."""
+        return replace(outcome, unknown=outcome.unknown or any(name in self._accepted for name in parts))
 
     def _remember(self, name: str, handle: str | None) -> None:
         self._accepted[name] = handle

@@ -122,7 +122,7 @@ class SlackBot:
         except ValueError:
             answer = None
         if not isinstance(answer, dict):
-            return Outcome(accepted=False, retry=True, error="the answer is not one of Slack's"), ""
+            return Outcome(accepted=False, retry=True, unknown=True, error="the answer is not one of Slack's"), ""
         if answer.get("ok") is True:
             return Outcome(accepted=True, handle=f"{answer.get('channel')}:{answer.get('ts')}"), ""
         code = str(answer.get("error"))

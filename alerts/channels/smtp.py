@@ -52,11 +52,12 @@ class Smtp:
         return await self._mail(lambda longest: mail_of_note(note, self._envelope, longest))
 
     async def _mail(self, made: Callable[[int], EmailMessage]) -> Outcome:
+        handed = asyncio.Event()
         try:
             async with asyncio.timeout(self._seconds):
-                return await self._hand_over(made)
+                return await self._hand_over(made, handed)
         except (TimeoutError, errors.SMTPTimeoutError):
-            return _retried("no answer in time")
+            return _retried("no answer in time", unknown=handed.is_set())
         except errors.SMTPAuthenticationError as error:
             return Outcome(
                 accepted=False,
@@ -73,12 +74,13 @@ class Smtp:
             return _by_code(error.code, f"the server refuses it: {error.code}")
         except (errors.SMTPServerDisconnected, ssl.SSLError, OSError, ValueError) as error:
             # The texts of these errors hold addresses.
-            return _retried(f"no connection: {type(error).__name__}")
+            return _retried(f"no connection: {type(error).__name__}", unknown=handed.is_set())
         except errors.SMTPException:
             # It says so by an error of no kind of its own. Somebody between us and the server may have removed it.
             return _retried("the server offers no STARTTLS, or no way to sign in")
 
-    async def _hand_over(self, made: Callable[[int], EmailMessage]) -> Outcome:
+    async def _hand_over(self, made: Callable[[int], EmailMessage], handed: asyncio.Event) -> Outcome:
+        """Hand a mail over; `handed` is set when the server may have it, whether or not it says so."""
         async with aiosmtplib.SMTP(
             hostname=self._receiver.host,
             port=self._receiver.port,
@@ -89,6 +91,7 @@ class Smtp:
             timeout=self._seconds,
         ) as server:
             mail = made(_size(server))
+            handed.set()
             refused, _ = await server.send_message(mail, sender=self._envelope.address, recipients=self._envelope.to)
         if refused:
             log.warning("%s: %d of its addresses were refused", self._receiver.name, len(refused))
@@ -110,5 +113,5 @@ def _by_code(code: int, error: str) -> Outcome:
     return Outcome(accepted=False, retry=code in _TEMPORARY, error=error)
 
 
-def _retried(error: str) -> Outcome:
-    return Outcome(accepted=False, retry=True, error=error)
+def _retried(error: str, *, unknown: bool = False) -> Outcome:
+    return Outcome(accepted=False, retry=True, unknown=unknown, error=error)

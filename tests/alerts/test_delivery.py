@@ -68,9 +68,8 @@ def read(settings: Settings, topic: Topic) -> list[Any]:
 
 
 def logged(settings: Settings) -> list[Notification]:
-    """Return what the log has as told, without what was only about to leave."""
-    found = [one for one in read(settings, NOTIFICATIONS) if isinstance(one, Notification)]
-    return [one for one in found if one.attempts]
+    """Return what the log has as told, without what was only tried."""
+    return [one for one in read(settings, NOTIFICATIONS) if isinstance(one, Notification)]
 
 
 def environment(settings: Settings, folder: Path, url: str) -> dict[str, str]:
@@ -237,6 +236,22 @@ def test_what_became_of_each_message_is_an_event_with_its_times(embedded_kafka: 
     ]
     assert len({one.message for one in states}) == 1
     assert all(one.observed_at <= one.at for one in states)
+
+
+def test_whoever_took_a_message_and_did_not_say_so_is_told_of_the_end(embedded_kafka: Backend, tmp_path):
+    settings = embedded_kafka.settings()
+    begun = of_now("a")
+    over = of_now("a", version=begun.version + 1, state="resolved")
+    answers: Iterator[Any] = iter([(504, {}), (200, {})])
+
+    def answer(_: Got) -> Any:
+        put(settings, INCIDENTS, over)
+        return next(answers)
+
+    put(settings, INCIDENTS, begun)
+    with WebDouble(answer) as double, delivering(settings, tmp_path, double.url):
+        wait_until(lambda: len(logged(settings)) == 1)
+    assert [state for _, state, _ in told(double)] == ["firing", "resolved"]
 
 
 class Alone:

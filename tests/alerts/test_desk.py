@@ -49,7 +49,7 @@ def tell(at_work: Desk, now: Any = T, pause: Any = timedelta(0)) -> list[Any]:
     """Let every message be accepted, and return what is logged."""
     logged = []
     for message in at_work.messages("live", now):
-        logged += at_work.accepted(message, "webhook", pause, now)
+        logged += at_work.accepted(message, pause, now)
         at_work.logged(message)
     return logged
 
@@ -58,7 +58,7 @@ def test_a_receiver_gets_one_message_at_a_time():
     at_work = desk(incident("i1", scope="USD"), incident("i2", scope="EUR"))
     [first] = at_work.messages("live", T)
     assert at_work.messages("live", T) == []
-    at_work.accepted(first, "webhook", timedelta(0), T)
+    at_work.accepted(first, timedelta(0), T)
     assert at_work.messages("live", T) == []
     at_work.logged(first)
     assert names(at_work.messages("live", T)) == [("all", ["i2"])]
@@ -81,6 +81,7 @@ def test_a_message_that_is_sent_again_keeps_its_id():
     at_work = desk(incident())
     [first] = at_work.messages("live", T)
     at_work.failed(first, BUSY, T)
+    at_work.logged(first)
     [again] = at_work.messages("live", T + MINUTE)
     assert again.id == first.id
     assert desk(incident()).messages("live", T)[0].id == first.id
@@ -91,6 +92,7 @@ def test_pauses_double_up_to_five_minutes():
     for _ in range(12):
         [message] = at_work.messages("live", now)
         at_work.failed(message, BUSY, now)
+        at_work.logged(message)
         length = next(n for n in range(1, 700) if desk_is_free(at_work, now + n * SECOND))
         waited.append(length)
         now += length * SECOND
@@ -102,6 +104,7 @@ def test_a_receiver_that_asks_for_a_longer_pause_gets_it():
     at_work = desk(incident())
     [message] = at_work.messages("live", T)
     at_work.failed(message, replace(BUSY, retry_after=HOUR / 2), T)
+    at_work.logged(message)
     assert at_work.messages("live", T + HOUR / 2 - SECOND) == []
     assert names(at_work.messages("live", T + HOUR / 2)) == [("all", ["i1"])]
 
@@ -118,6 +121,7 @@ def test_what_a_receiver_refused_is_given_up_until_it_changes():
     at_work = desk(incident())
     [message] = at_work.messages("live", T)
     at_work.failed(message, Outcome(accepted=False, error="status 400"), T)
+    at_work.logged(message)
     assert at_work.messages("live", T + HOUR / 2) == []
     at_work.take(incident(version=4), T)
     assert names(at_work.messages("live", T + HOUR / 2)) == [("all", ["i1"])]
@@ -165,7 +169,7 @@ def test_a_channel_gets_back_what_it_called_the_message_before_also_after_a_rest
     at_work = desk(incident("i1"), incident("i2"))
     [first] = at_work.messages("live", T)
     outcome = Outcome(accepted=True, handle="m1", handles={"i2": "m2"})
-    logged = at_work.accepted(first, "webhook", timedelta(0), T, outcome)
+    logged = at_work.accepted(first, timedelta(0), T, outcome)
     assert [(one.incident, one.handle) for one in logged] == [("i1", "m1"), ("i2", "m2")]
     over = [incident(name, version=4, state="resolved") for name in ("i1", "i2")]
     [second] = desk(*over, log=logged).messages("live", T + HOUR)
@@ -179,5 +183,68 @@ def test_what_was_on_its_way_when_a_process_ended_is_told_again_while_it_fires_a
     assert desk(incident(), log=leaving).messages("live", T)[0].id == message.id
     [over] = desk(incident(version=4, state="resolved"), log=leaving).messages("live", T)
     assert [(told.incident.state, told.reason) for told in over.told] == [("resolved", "resolved")]
-    logged = at_work.accepted(message, "webhook", timedelta(0), T)
+    logged = at_work.accepted(message, timedelta(0), T)
     assert desk(incident(), log=[*leaving, *logged]).messages("live", T) == []
+
+
+SILENT = Outcome(accepted=False, retry=True, unknown=True, error="no answer in time")
+OVER = incident(version=4, state="resolved")
+
+
+def try_once(at_work: Desk, outcome: Outcome, now: Any = T) -> list[Any]:
+    """Let the next message end so; return what the log has of it, before and after."""
+    [message] = at_work.messages("live", now)
+    log = at_work.leaving(message, now)
+    at_work.failed(message, outcome, now)
+    at_work.logged(message)
+    return [*log, *at_work.written().attempts]
+
+
+def states(messages: Any) -> list[str]:
+    return [told.incident.state for message in messages for told in message.told]
+
+
+def test_whoever_perhaps_heard_of_an_incident_is_told_of_its_end():
+    at_work = desk(incident())
+    log = try_once(at_work, SILENT)
+    at_work.take(OVER, T)
+    assert states(at_work.messages("live", T + MINUTE)) == ["resolved"]
+    assert states(desk(OVER, log=log).messages("live", T + MINUTE)) == ["resolved"]
+
+
+def test_an_end_that_perhaps_arrived_is_told_until_it_was_accepted():
+    at_work = desk(incident())
+    log = try_once(at_work, SILENT)
+    at_work.take(OVER, T)
+    log += try_once(at_work, SILENT, T + MINUTE)
+    restarted = desk(OVER, log=log)
+    assert states(at_work.messages("live", T + HOUR / 2)) == ["resolved"]
+    assert [(one.state, one.reason) for one in tell(restarted, T + HOUR / 2)] == [("resolved", "resolved")]
+    assert restarted.messages("live", T + HOUR / 2) == []
+
+
+def test_whoever_surely_heard_nothing_is_not_told_of_the_end():
+    at_work = desk(incident())
+    log = try_once(at_work, BUSY)
+    at_work.take(OVER, T)
+    assert at_work.messages("live", T + MINUTE) == []
+    assert desk(OVER, log=log).messages("live", T + MINUTE) == []
+
+
+def test_a_sure_failure_takes_nothing_back_of_what_was_perhaps_heard_before():
+    at_work = desk(incident())
+    log = try_once(at_work, SILENT) + try_once(at_work, BUSY, T + MINUTE)
+    assert states(desk(OVER, log=log).messages("live", T + HOUR)) == ["resolved"]
+
+
+def test_what_perhaps_rang_is_acknowledged_where_it_rings():
+    ringing = Routing.model_validate(
+        {"receivers": [{"name": "all", "channel": "pagerduty", "key": "k"}], "route": {"receiver": "all"}}
+    )
+    at_work = Desk(ringing, (), 24 * HOUR)
+    at_work.take(incident(), T)
+    [message] = at_work.messages("live", T + MINUTE)
+    at_work.failed(message, SILENT, T + MINUTE)
+    at_work.logged(message)
+    at_work.take(incident(version=4, state="acknowledged"), T)
+    assert states(at_work.messages("live", T + HOUR)) == ["acknowledged"]

@@ -52,7 +52,7 @@ def tell(at_work: Desk, now: Any) -> list[tuple[str, list[str]]]:
     """Let every message be accepted; return who was told of what."""
     told = []
     for message in at_work.messages("live", now):
-        at_work.accepted(message, "webhook", timedelta(0), now)
+        at_work.accepted(message, timedelta(0), now)
         at_work.logged(message)
         told.append((message.receiver, [one.incident.id for one in message.told]))
     return told
@@ -63,6 +63,7 @@ def fail(at_work: Desk, now: Any, outcome: Outcome = BUSY) -> int:
     messages = at_work.messages("live", now)
     for message in messages:
         at_work.failed(message, outcome, now)
+        at_work.logged(message)
     return len(messages)
 
 
@@ -85,7 +86,7 @@ def test_a_rate_outlives_a_restart():
     made = routing({"rate": "1/h"})
     at_work = desk(made, incident("a"))
     [message] = at_work.messages("live", T)
-    log = at_work.accepted(message, "webhook", timedelta(0), T)
+    log = at_work.accepted(message, timedelta(0), T)
     again = desk(made, incident("a"), incident("b"), log=log)
     assert tell(again, T + 59 * MINUTE) == []
     assert tell(again, T + HOUR) == [("first", ["b"])]
@@ -108,7 +109,7 @@ def test_after_the_deadline_the_fallback_is_told_and_hears_of_the_end():
     assert at_work.messages("live", T + 10 * MINUTE) == []
     [message] = at_work.messages("live", T + 10 * MINUTE)
     assert (message.receiver, message.told[0].reason) == ("second", "first could not be told: new")
-    at_work.accepted(message, "webhook", timedelta(0), T)
+    at_work.accepted(message, timedelta(0), T)
     at_work.logged(message)
     assert [outcome for _, _, outcome in outcomes(at_work)] == [
         "retrying",
@@ -127,10 +128,52 @@ def test_what_fell_back_stays_told_after_a_restart():
     fail(at_work, T)
     assert at_work.messages("live", T + SECOND) == []
     messages = at_work.messages("live", T + SECOND)
-    log = [one for m in messages for one in at_work.accepted(m, "webhook", timedelta(0), T)]
+    log = [one for m in messages for one in at_work.accepted(m, timedelta(0), T)]
     assert [one.receiver for one in log] == ["second"]
     over = desk(made, incident(version=4, state="resolved"), log=log)
     assert tell(over, T + MINUTE) == [("second", ["i1"])]
+
+
+def test_a_deadline_goes_on_where_it_was_after_a_restart_also_for_what_only_waits():
+    made = routing({"deadline": "10m", "fallback": "second"})
+    at_work = desk(made, incident("a"), incident("b"))
+    log: list[Any] = []
+    for now in (T, T + 2 * SECOND):
+        [message] = at_work.messages("live", now)
+        log += at_work.leaving(message, now)
+        at_work.failed(message, BUSY, now)
+        at_work.logged(message)
+    log += at_work.written().attempts
+    restarted = desk(made, incident("a"), incident("b"), log=log)
+    assert fail(restarted, T + 9 * MINUTE) == 1
+    fail(restarted, T + 11 * MINUTE)
+    assert tell(restarted, T + 11 * MINUTE) == [("second", ["a"])]
+    assert [(who, what) for who, what, outcome in outcomes(restarted) if outcome == "expired"] == [
+        ("first", "a"),
+        ("first", "b"),
+    ]
+
+
+def test_what_was_given_up_stays_so_after_a_restart_and_the_fallback_is_told():
+    made = routing({"fallback": "second"})
+    at_work = desk(made, incident())
+    fail(at_work, T, REFUSED)
+    restarted = desk(made, incident(), log=at_work.written().attempts)
+    assert tell(restarted, T + MINUTE) == [("second", ["i1"])]
+    assert tell(restarted, T + HOUR) == []
+
+
+def test_once_the_first_can_be_told_again_the_fallback_hears_of_the_end_alone():
+    at_work = desk(routing({"fallback": "second"}), incident())
+    fail(at_work, T, REFUSED)
+    assert tell(at_work, T + MINUTE) == [("second", ["i1"])]
+    at_work.take(incident(version=4), T)
+    assert ("first", ["i1"]) in tell(at_work, T + MINUTE)
+    assert tell(at_work, T + MINUTE)[0][0] == "second"  # that the first can be reached again
+    at_work.take(incident(version=5, severity="critical"), T)
+    assert tell(at_work, T + HOUR) == [("first", ["i1"])]
+    at_work.take(incident(version=6, state="resolved"), T)
+    assert sorted(tell(at_work, T + HOUR)) == [("first", ["i1"]), ("second", ["i1"])]
 
 
 def test_what_is_refused_goes_to_the_fallback_at_once_and_without_one_is_lost():
@@ -169,10 +212,11 @@ def test_a_test_goes_out_at_its_time_and_keeps_its_id_until_it_was_taken():
     at_work = desk(routing({"canary": "daily"}))
     [first] = at_work.messages("live", T)
     at_work.failed(first, BUSY, T)
+    at_work.logged(first)
     [again] = at_work.messages("live", T + MINUTE)
     assert (again.id, again.told[0].incident.kind) == (first.id, "canary")
     assert view(again.told[0]).title == "Test: receiver first can be reached"
-    log = at_work.accepted(again, "webhook", timedelta(0), T + MINUTE)
+    log = at_work.accepted(again, timedelta(0), T + MINUTE)
     restarted = desk(routing({"canary": "daily"}), log=log)
     assert tell(restarted, T + 24 * HOUR) == []
     assert tell(restarted, T + 24 * HOUR + MINUTE) == [("first", ["canary"])]
@@ -253,8 +297,9 @@ def test_in_a_storm_of_forty_causes_no_receiver_is_over_its_rate_and_nothing_is_
             tries[message.receiver].append(now)
             if second % 7 == 3:
                 at_work.failed(message, BUSY, now)
+                at_work.logged(message)
                 continue
-            at_work.accepted(message, "webhook", timedelta(0), now)
+            at_work.accepted(message, timedelta(0), now)
             at_work.logged(message)
             told[message.receiver] |= {one.incident.id for one in message.told}
     assert all(known == {f"c{n}" for n in range(40)} for known in told.values())

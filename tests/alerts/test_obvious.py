@@ -136,7 +136,7 @@ class Desks:
         told = set()
         while messages := self._desk.messages("live", now):
             for message in messages:
-                self._log += self._desk.accepted(message, "webhook", timedelta(0), now)
+                self._log += self._desk.accepted(message, timedelta(0), now)
                 self._desk.logged(message)
                 for one in message.told:
                     incident = one.incident

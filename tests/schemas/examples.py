@@ -10,6 +10,7 @@ from schemas.events import (
     AlertRequest,
     AlertRule,
     AnomalyFeedback,
+    Attempt,
     Contributor,
     ControlTotal,
     CostAggregate,
@@ -365,6 +366,7 @@ EXAMPLES: tuple[Event, ...] = (
     Notification(
         receiver="on-call",
         group="team=search",
+        message="5e2f",
         incident="i1",
         run="live",
         version=3,
@@ -380,6 +382,7 @@ EXAMPLES: tuple[Event, ...] = (
         scored_at=T,
         fired_at=T,
     ),
+    Attempt(receiver="on-call", incident="i1", run="live", version=4, since=T, sent_at=T, heard="firing", given_up=3),
     DeliveryState(
         message="5e2f",
         receiver="on-call",

@@ -14,6 +14,7 @@ from schemas.codec import Codec
 from schemas.events import (
     EVENT_CLASSES,
     AlertRequest,
+    Attempt,
     CostAggregate,
     CostHead,
     CostPartial,
@@ -40,7 +41,18 @@ from tests.schemas.examples import EXAMPLES
 CODEC = Codec(RepositorySchemas())
 NUMBERS = itertools.count()
 #: Events that no table holds: state between steps, what people ask of incidents, the logs of what was sent.
-WITHOUT_ROWS = {CostHead, CostPartial, CostReport, SourceRun, Tick, AlertRequest, HealthFact, Notification, UsageClosed}
+WITHOUT_ROWS = {
+    CostHead,
+    CostPartial,
+    CostReport,
+    SourceRun,
+    Tick,
+    AlertRequest,
+    HealthFact,
+    Attempt,
+    Notification,
+    UsageClosed,
+}
 
 
 class CrashError(Exception):

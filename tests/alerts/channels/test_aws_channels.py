@@ -8,7 +8,7 @@ import aiohttp
 import boto3
 import pytest
 import requests
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
 from alerts.channels.channel import Outcome
 from alerts.channels.making import make
@@ -109,13 +109,20 @@ def refused(code: str, status: int) -> ClientError:
     ("error", "outcome"),
     [
         (refused("Throttled", 429), Outcome(accepted=False, retry=True, error="SNS says Throttled")),
-        (refused("InternalError", 500), Outcome(accepted=False, retry=True, error="SNS says InternalError")),
+        (
+            refused("InternalError", 500),
+            Outcome(accepted=False, retry=True, unknown=True, error="SNS says InternalError"),
+        ),
         (refused("ExpiredToken", 403), Outcome(accepted=False, retry=True, error="SNS says ExpiredToken")),
         (refused("NotFound", 404), Outcome(accepted=False, error="SNS says NotFound")),
         (refused("AuthorizationError", 403), Outcome(accepted=False, error="SNS says AuthorizationError")),
         (
             EndpointConnectionError(endpoint_url="http://s3cret"),
             Outcome(accepted=False, retry=True, error="SNS cannot be asked: EndpointConnectionError"),
+        ),
+        (
+            ReadTimeoutError(endpoint_url="http://s3cret"),
+            Outcome(accepted=False, retry=True, unknown=True, error="SNS cannot be asked: ReadTimeoutError"),
         ),
     ],
 )

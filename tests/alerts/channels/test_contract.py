@@ -84,6 +84,7 @@ async def test_what_a_status_means(name, status, accepted, retry, trusted):
         outcome = await sent(name, address)
         assert (outcome.accepted, outcome.retry) == (accepted, retry)
         assert (outcome.error == "") is accepted
+        assert not (outcome.unknown and status in {400, 429})
         assert stand.count <= 1
 
 
@@ -109,7 +110,7 @@ async def test_who_says_how_long_to_wait_is_left_alone_so_long(name, asked, paus
 async def test_no_answer_in_time_may_be_tried_again(name, trusted):
     with stand_of(name, Told(seconds=0.4), trusted if name == "smtp" else None) as (_, address):
         outcome = await sent(name, address, seconds=0.15)
-    assert (outcome.accepted, outcome.retry) == (False, True)
+    assert (outcome.accepted, outcome.retry, outcome.unknown) == (False, True, True)
 
 
 @channels
@@ -117,7 +118,7 @@ async def test_nobody_there_may_be_tried_again_and_no_address_is_told(name):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     outcome = await sent(name, f"{'smtp' if name == 'smtp' else 'http'}://127.0.0.1:{port}")
-    assert (outcome.accepted, outcome.retry) == (False, True)
+    assert (outcome.accepted, outcome.retry, outcome.unknown) == (False, True, False)
     assert str(port) not in outcome.error
 
 
@@ -143,7 +144,7 @@ async def test_a_connection_that_breaks_may_be_tried_again(name):
 async def test_nothing_is_sent_to_a_server_that_nobody_vouches_for(name, untrusted):
     with stand_of(name, tls=untrusted) as (stand, address):
         outcome = await sent(name, address)
-        assert (outcome.accepted, outcome.retry, stand.count) == (False, True, 0)
+        assert (outcome.accepted, outcome.retry, outcome.unknown, stand.count) == (False, True, False, 0)
 
 
 @channels
