@@ -45,6 +45,19 @@ def kafka_producer(settings: Settings) -> dict[str, str | int | float | bool]:
     }
 
 
+def kafka_consumer(settings: Settings, group: str) -> dict[str, str | int | float | bool]:
+    """Return what a consumer is configured with: it begins with what is there, and nothing commits by itself.
+
+    Without "earliest" one that begins before what retention has left would go to the end, and miss everything.
+    """
+    return {
+        **kafka_client(settings),
+        "group.id": group,
+        "enable.auto.commit": False,
+        "auto.offset.reset": "earliest",
+    }
+
+
 def check_kafka(settings: Settings, timeout: float = 20) -> None:
     """Wait until Kafka answers.
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from spendstream.admin import check_kafka, kafka_client
+from spendstream.admin import check_kafka, kafka_consumer
 from spendstream.settings import Settings
 from spendstream.topics import Topic
 
@@ -29,12 +29,9 @@ def read_back_messages(settings: Settings, name: str, partitions: int) -> Iterat
     check_kafka(settings)
     consumer = Consumer(
         {
-            **kafka_client(settings),
-            "group.id": f"{settings.kafka.prefix}spendstream-read-back",
-            "enable.auto.commit": False,
+            **kafka_consumer(settings, settings.kafka.group("read-back")),
             "enable.partition.eof": True,
             "fetch.wait.max.ms": 20,
-            "auto.offset.reset": "earliest",
         }
     )
     try:

@@ -6,7 +6,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from schemas.events import DeadLetter
 from spendstream import settings as configuration
 from spendstream.cli.terminal import AsJson, group, plainly, print_json
 from spendstream.settings import ConfigurationError
@@ -40,10 +39,13 @@ def show_all(
 
 @app.command("show")
 @plainly
-def show(letter: Annotated[str, typer.Argument(help="Its id, as `dead-letters list` shows it.")]) -> None:
+def show(
+    letter: Annotated[str, typer.Argument(help="Its id, as `dead-letters list` shows it, or its beginning.")],
+) -> None:
     """Show one dead letter, whole."""
-    found = _letters(letter)
-    for event in found:
+    from spendstream.dead_letters import kept, named  # noqa: PLC0415 - keeps other commands quick
+
+    for event in named(kept(configuration.load()), [letter]):
         typer.echo(f"{event.id} found by {event.stage} at {event.at.isoformat()} in {event.origin}")
         typer.echo(f"{event.error}: {event.reason}")
         typer.echo(event.value.decode(errors="backslashreplace"))
@@ -51,18 +53,21 @@ def show(letter: Annotated[str, typer.Argument(help="Its id, as `dead-letters li
 
 @app.command("retry")
 @plainly
-def retry(letter: Annotated[str, typer.Argument(help="Its id, as `dead-letters list` shows it.")]) -> None:
-    """Send a dead letter back to the topic and partition that it came from."""
-    from spendstream.dead_letters import send_back  # noqa: PLC0415 - keeps other commands quick
+def retry(
+    letters: Annotated[list[str] | None, typer.Argument(help="Their ids, or the beginning of each.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="All that came from Kafka and were never sent back.")] = False,
+    stage: Annotated[str | None, typer.Option(help="With --all: only those that this stage found.")] = None,
+) -> None:
+    """Send dead letters back to the topics and partitions that they came from."""
+    from spendstream.dead_letters import kept, named, send_back, waiting  # noqa: PLC0415 - keeps other commands quick
 
-    for event in _letters(letter):
-        typer.echo(send_back(configuration.load(), event))
-
-
-def _letters(letter: str) -> list[DeadLetter]:
-    from spendstream.dead_letters import find  # noqa: PLC0415 - keeps other commands quick
-
-    found = find(configuration.load(), letter)
-    if not found:
-        raise ConfigurationError(f"no dead letter {letter}; see `spendstream dead-letters list`")
-    return found
+    if bool(letters) == every or (stage and not every):
+        raise ConfigurationError("say which: ids, as `dead-letters list` shows them, or --all, with --stage or without")
+    settings = configuration.load()
+    there = kept(settings)
+    chosen = named(there, letters) if letters else waiting(there, stage)
+    send_back(settings, chosen)
+    for event in chosen:
+        typer.echo(f"{event.id} sent back to {event.topic}/{event.partition}")
+    if not chosen:
+        typer.echo("no dead letter waits that came from Kafka")
