@@ -17,7 +17,7 @@ from producers.sender import DeliveryError, Sender
 from schemas.codec import CodecError
 from schemas.events import DeadLetter, DeliveryState, Event, HealthFact, SourceRun
 from schemas.repository import UnknownSchemaError
-from spendstream.admin import kafka_client
+from spendstream.admin import kafka_consumer
 from spendstream.clock import Clock, SystemClock
 from spendstream.settings import Settings
 from spendstream.topics import DEAD_LETTERS, DELIVERIES, HEALTH, SOURCE_RUNS
@@ -94,14 +94,7 @@ class HealthWatch:
     def _read(self) -> None:
         names = self._settings.kafka.topics
         sender = Sender(self._settings, self._clock)
-        consumer = Consumer(
-            {
-                **kafka_client(self._settings),
-                "group.id": f"{self._settings.kafka.prefix}spendstream-health",
-                "enable.auto.commit": False,
-                "auto.offset.reset": "earliest",
-            }
-        )
+        consumer = Consumer(kafka_consumer(self._settings, self._settings.kafka.group("health")))
         try:
             # From what is committed, without joining the group: several that read the same do no harm.
             consumer.assign([TopicPartition(names.name(topic), 0, OFFSET_STORED) for topic in _WATCHED])

@@ -12,7 +12,7 @@ from processors.passage import passage_of
 from schemas.codec import Codec
 from schemas.events import Incident
 from schemas.registry import schema_source
-from spendstream.admin import kafka_client
+from spendstream.admin import kafka_consumer
 from spendstream.clock import from_millis
 from spendstream.settings import Settings
 from spendstream.topics import INCIDENTS
@@ -37,11 +37,8 @@ class IncidentReader:
         self._codec = Codec(schema_source(settings))
         self._consumer = Consumer(
             {
-                **kafka_client(settings),
-                "group.id": f"{settings.kafka.prefix}spendstream-deliver-incidents",
-                "enable.auto.commit": False,
+                **kafka_consumer(settings, settings.kafka.group("deliver-incidents")),
                 "enable.partition.eof": True,
-                "auto.offset.reset": "earliest",
                 "fetch.wait.max.ms": 50,
             }
         )

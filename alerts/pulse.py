@@ -6,7 +6,7 @@ from typing import Self
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from alerts.limits import Pipeline
-from spendstream.admin import kafka_client
+from spendstream.admin import kafka_consumer
 from spendstream.clock import from_millis
 from spendstream.settings import Settings
 from spendstream.topics import AGGREGATES, ALERTS, Topic
@@ -28,14 +28,7 @@ class Pulse:
     def __init__(self, settings: Settings, begun_at: datetime) -> None:
         self._names = settings.kafka.topics
         self._begun_at = begun_at
-        self._consumer = Consumer(
-            {
-                **kafka_client(settings),
-                "group.id": f"{settings.kafka.prefix}spendstream-deliver-pulse",
-                "enable.auto.commit": False,
-                "auto.offset.reset": "earliest",
-            }
-        )
+        self._consumer = Consumer(kafka_consumer(settings, settings.kafka.group("deliver-pulse")))
 
     def __enter__(self) -> Self:
         return self

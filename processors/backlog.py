@@ -16,7 +16,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from processors.live_names import app_id
 from processors.step import Step
-from spendstream.admin import kafka_client
+from spendstream.admin import kafka_consumer
 from spendstream.settings import Settings
 
 _TIMEOUT_SECONDS = 5.0
@@ -48,11 +48,8 @@ class Backlog:
         # It joins no group: it only asks what the group has committed.
         self._consumer = Consumer(
             {
-                **kafka_client(settings),
-                "group.id": app_id(settings, step),
-                "enable.auto.commit": False,
+                **kafka_consumer(settings, app_id(settings, step)),
                 "enable.partition.eof": True,
-                "auto.offset.reset": "earliest",
                 "log_level": 0,
             }
         )

@@ -6,7 +6,7 @@ from spendstream.settings import Settings
 
 def app_id(settings: Settings, step: Step) -> str:
     """Return the consumer group of a step; a new epoch or run begins a new one, with a state of its own."""
-    return f"{settings.kafka.prefix}spendstream-{step.name}-e{settings.kafka.epoch}-{settings.processing.run}"
+    return settings.kafka.group(f"{step.name}-e{settings.kafka.epoch}-{settings.processing.run}")
 
 
 def changelog_name(settings: Settings, step: Step) -> str:

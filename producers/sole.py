@@ -62,7 +62,7 @@ class SoleProducer:
     """
 
     def __init__(self, settings: Settings, duty: Literal["produce", "deliver", "report"] = "produce") -> None:
-        self.group = f"{settings.kafka.prefix}spendstream-{duty}"
+        self.group = settings.kafka.group(duty)
         session = self._session = settings.processing.session_seconds
         # Kafka counts from the last heartbeat: after so long a silence it has not given the right to another one yet.
         self._longest_silence = session * 0.6

@@ -39,7 +39,7 @@ from sinks.migrate import migrate
 from sinks.native import UnstorableError
 from sinks.rows import rows_of
 from sinks.statement_rows import SCOPE
-from spendstream.admin import ensure_topics, kafka_client
+from spendstream.admin import ensure_topics, kafka_consumer, kafka_producer
 from spendstream.health import Progress, health_page
 from spendstream.settings import ConfigurationError, Settings
 from spendstream.topics import (
@@ -53,6 +53,7 @@ from spendstream.topics import (
     FEEDBACK,
     FORECASTS,
     INCIDENTS,
+    MAX_MESSAGE_BYTES,
     PAID_REQUESTS,
     RULES,
     RUNS,
@@ -98,18 +99,14 @@ class Sink:
         self._names = settings.kafka.topics
         self._stop = threading.Event()
         self._client: Client | None = None
-        client = kafka_client(settings)
-        self._producer = Producer({**client, "enable.idempotence": True, "acks": "all"})
+        self._producer = Producer(kafka_producer(settings))
         self._consumer = Consumer(
             {
-                **client,
-                "group.id": settings.kafka.sink_group,
-                "auto.offset.reset": "earliest",
-                "enable.auto.commit": False,
+                **kafka_consumer(settings, settings.kafka.sink_group),
                 "max.poll.interval.ms": 3_600_000,
                 # Its own thread keeps the session: after a crash the next sink need not wait longer than this.
                 "session.timeout.ms": 10_000,
-                "fetch.message.max.bytes": 16 * 1024 * 1024,
+                "fetch.message.max.bytes": MAX_MESSAGE_BYTES,
             }
         )
         self.progress = Progress("sink")

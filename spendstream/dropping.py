@@ -9,7 +9,7 @@ from confluent_kafka.admin import AdminClient
 from processors.live_names import app_id, changelog_name
 from processors.pipeline import steps
 from producers.sender import Sender
-from spendstream.admin import kafka_client
+from spendstream.admin import kafka_client, kafka_consumer
 from spendstream.clock import Clock
 from spendstream.compare import drop_rows
 from spendstream.runs import known_run, live_run
@@ -48,8 +48,7 @@ def wait_until_written(settings: Settings, seconds: float = 30) -> None:
     """
     name = settings.kafka.topics.name(AGGREGATES)
     everywhere = [TopicPartition(name, partition) for partition in range(settings.kafka.topics.partitions(AGGREGATES))]
-    client = {**kafka_client(settings), "group.id": settings.kafka.sink_group, "enable.auto.commit": False}
-    consumer = Consumer(client)
+    consumer = Consumer(kafka_consumer(settings, settings.kafka.sink_group))
     try:
         marks = {one.partition: consumer.get_watermark_offsets(one, timeout=10) for one in everywhere}
         deadline = time.monotonic() + seconds

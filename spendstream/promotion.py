@@ -19,7 +19,7 @@ from processors.live_names import app_id, changelog_name
 from processors.pipeline import changelogs, steps
 from producers.sender import Sender
 from schemas.events import Run
-from spendstream.admin import ensure_topics, kafka_client
+from spendstream.admin import ensure_topics, kafka_consumer
 from spendstream.clock import Clock
 from spendstream.dropping import wait_until_written
 from spendstream.read_back import read_back_messages
@@ -114,7 +114,7 @@ def _left_from_before(
 
 def _leave_offsets(settings: Settings, starts: dict[Topic, dict[int, int]]) -> None:
     for step in steps(settings):
-        consumer = Consumer({**kafka_client(settings), "group.id": app_id(settings, step)})
+        consumer = Consumer(kafka_consumer(settings, app_id(settings, step)))
         offsets = [
             TopicPartition(settings.kafka.topics.name(topic), partition, offset)
             for topic in step.inputs

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
-from spendstream.admin import kafka_client
+from spendstream.admin import kafka_consumer
 from spendstream.regrouping import Item
 from spendstream.settings import ConfigurationError, Settings
 from spendstream.topics import MAX_MESSAGE_BYTES
@@ -24,9 +24,7 @@ class RebuildInput:
         self._partitions = partitions
         self._consumer = Consumer(
             {
-                **kafka_client(settings),
-                "group.id": group,
-                "enable.auto.commit": False,
+                **kafka_consumer(settings, group),
                 "queued.max.messages.kbytes": 65_536,
                 "fetch.message.max.bytes": MAX_MESSAGE_BYTES,
             }

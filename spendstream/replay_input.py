@@ -8,7 +8,7 @@ from typing import Self
 
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
-from spendstream.admin import kafka_client
+from spendstream.admin import kafka_consumer
 from spendstream.clock import to_millis
 from spendstream.settings import ConfigurationError, Settings
 from spendstream.topics import STATEMENTS, Topic
@@ -69,13 +69,7 @@ class Reader:
     def __init__(self, settings: Settings, topic: Topic = STATEMENTS) -> None:
         self._names = settings.kafka.topics
         self._topic = topic
-        self._consumer = Consumer(
-            {
-                **kafka_client(settings),
-                "group.id": f"{settings.kafka.prefix}spendstream-replay",
-                "enable.auto.commit": False,
-            }
-        )
+        self._consumer = Consumer(kafka_consumer(settings, settings.kafka.group("replay")))
 
     def __enter__(self) -> Self:
         return self

@@ -15,7 +15,7 @@ from producers.sender import Sender
 from schemas.codec import Codec
 from schemas.events import Run
 from schemas.registry import schema_source
-from spendstream.admin import kafka_client
+from spendstream.admin import kafka_consumer
 from spendstream.clock import Clock
 from spendstream.read_back import read_back
 from spendstream.settings import ConfigurationError, Settings
@@ -77,7 +77,7 @@ def begin_first(settings: Settings, clock: Clock) -> None:
     from processors.pipeline import steps  # noqa: PLC0415 - loads detection, which takes a second
 
     name = settings.kafka.topics.name(STATEMENTS)
-    consumer = Consumer({**kafka_client(settings), "group.id": f"{settings.kafka.prefix}spendstream-runs"})
+    consumer = Consumer(kafka_consumer(settings, settings.kafka.group("runs")))
     try:
         lows = {
             partition: consumer.get_watermark_offsets(TopicPartition(name, partition), timeout=_SECONDS)[0]
@@ -114,13 +114,7 @@ class LiveRun:
         self._first = settings.processing.run
         self._codec = Codec(schema_source(settings))
         self._found: dict[str, Run] = {}
-        self._consumer = Consumer(
-            {
-                **kafka_client(settings),
-                "group.id": f"{settings.kafka.prefix}spendstream-live-run",
-                "enable.auto.commit": False,
-            }
-        )
+        self._consumer = Consumer(kafka_consumer(settings, settings.kafka.group("live-run")))
         self._consumer.assign([TopicPartition(settings.kafka.topics.name(RUNS), 0, 0)])
 
     def __enter__(self) -> Self:

@@ -66,7 +66,11 @@ class Kafka(Section):
     @property
     def sink_group(self) -> str:
         """The sink's consumer group."""
-        return f"{self.prefix}spendstream-sink-e{self.epoch}"
+        return self.group(f"sink-e{self.epoch}")
+
+    def group(self, duty: str) -> str:
+        """Return the consumer group of a duty."""
+        return f"{self.prefix}spendstream-{duty}"
 
 
 class SchemaRegistry(Section):

@@ -194,6 +194,16 @@ def test_poison_is_buried_and_the_rest_is_stored(settings):
     assert ask(settings, letters) == [(f"{name}/1/{offset}", error) for offset, error in enumerate(errors)]
 
 
+def test_poison_larger_than_a_usual_message_is_buried_too(settings):
+    producer = Producer({"bootstrap.servers": settings.kafka.bootstrap, "message.max.bytes": 3_000_000})
+    producer.produce(settings.kafka.topics.name(STATEMENTS), b"x" * 2_000_000, b"k", 1)
+    producer.flush(10)
+    publish(settings, [statement("EC2", 1, [("r", "u", 5)]), *closes("r1")])
+    letters = "SELECT error FROM dead_letters FINAL"
+    run_until(Sink(settings), lambda: services(settings) == {"EC2": Decimal(5)} and bool(ask(settings, letters)))
+    assert ask(settings, letters) == [("CodecError",)]
+
+
 def test_an_amount_that_no_column_holds_is_buried_alone(settings):
     too_much = statement("S3", 1, [("r", "u", 10**21)])
     publish(settings, [too_much, statement("EC2", 1, [("r", "u", 5)]), *closes("r1")])
