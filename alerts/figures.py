@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from alerts.periods import period
+from alerts.periods import MONTHS, period
 from processors.announced import day_rows, hour_rows, window_rows
 from processors.series import WINDOWS, Window
 from schemas.events import CostAggregate
@@ -76,6 +76,19 @@ class Figures:
         known = self.windows.get(window)
         return None if known is None else _sum(known, kinds, billed)
 
+    def total_to(self, end: int, window: str, kinds: frozenset[int], billed: bool) -> int | None:
+        """Return the total of a window that ends with `end`, now or some days ago; None when not all of it is known."""
+        if end == self.end:
+            return self.total(window, kinds, billed)
+        first = first_day(window, end)
+        if (
+            self.end is None
+            or self.first is None
+            or not max(self.first, self.end - DAYS + 1) <= first <= end < self.end
+        ):
+            return None
+        return self.between(first, end, kinds, billed)
+
     def before(self, window: str, kinds: frozenset[int], billed: bool) -> int | None:
         """Return the total of the time before: for a day the same weekday; None unless all of it is known."""
         if self.end is None or self.first is None:
@@ -102,6 +115,13 @@ class Figures:
         if so_far is None or week is None or self.end is None:
             return None
         return so_far + week * (day_number(period(window, day_of(self.end))[1]) - self.end) // 7
+
+
+def first_day(window: str, end: int) -> int:
+    """Return the first day of a window that ends with the day `end`."""
+    if window in MONTHS:
+        return day_number(period(window, day_of(end))[0])
+    return end - _LENGTHS.get(window, 1) + 1
 
 
 def learn(event: CostAggregate, looks_at: Callable[[str], int], known: Callable[[str], Figures]) -> dict[str, Figures]:

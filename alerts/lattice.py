@@ -4,13 +4,13 @@ Organisation > provider > account, service > an account's service > its regions,
 Amounts are changes a day in one currency, rises positive.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 from typing import Literal
 
-from processors.series import parse
+from processors.series import Level, Series, parse
 
 _DIMENSIONS = ("provider", "account", "service", "region", "usage_type", "tag", "value")
 
@@ -62,6 +62,32 @@ def relation(one: str, other: str) -> Relation:
         return "tag"
     fixed = dict(mine)
     return "none" if any(fixed.get(name, value) != value for name, value in theirs) else "across"
+
+
+#: Levels that hold others: which dimensions they fix, and whose parts lie within one of them each.
+HOLDERS: Mapping[Level, tuple[tuple[str, ...], frozenset[Level]]] = {
+    "organisation": (
+        (),
+        frozenset({"provider", "account", "service", "account_service", "region", "usage_type", "tag"}),
+    ),
+    "provider": (("provider",), frozenset({"account", "service", "account_service", "region", "usage_type"})),
+    "account": (("provider", "account"), frozenset({"account_service", "region", "usage_type"})),
+    "service": (("provider", "service"), frozenset({"account_service", "region", "usage_type"})),
+    "account_service": (("provider", "account", "service"), frozenset({"region", "usage_type"})),
+}
+
+
+@lru_cache(maxsize=100_000)
+def holder(key: str, level: Level) -> str:
+    """Return the series of a level of `HOLDERS` that holds a series.
+
+    Examples
+    --------
+    >>> holder("USD/provider=AWS/account=1234/service=AmazonS3/region=eu-west-1", "account")
+    'USD/provider=AWS/account=1234'
+    """
+    series = parse(key)
+    return Series(series.currency, **{name: getattr(series, name) for name in HOLDERS[level][0]}).key
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ State of a partition (keys):
 - `memory/{rule}/{subject}`: what a rule said of a series, a source, or an anomaly (by its id);
 - `anomaly/{id}`: the newest version seen, and while it is open all of it: a rule that comes later looks at it too;
 - `source/…`, `health/…`: what time alone may change, in one partition only (`alerts.timed`);
+- `part/…`, `base/…`, `queue/…`, `waits/…`, `told/…`: shares of totals of other partitions (`alerts.shares`);
 - `touched`: series of an announcement whose last part is still to come; `version`: the last one judged.
 """
 
@@ -23,16 +24,17 @@ from alerts.edge import fires, judge, withdraw
 from alerts.figures import Figures, learn
 from alerts.findings import of_anomaly
 from alerts.rule_files import unpacked
-from alerts.rules import AnomalyRule, FeeRule, HealthRule, Rule, TimedRule, TotalRule
+from alerts.rules import AnomalyRule, FeeRule, HealthRule, Rule, ThresholdRule, TimedRule, TotalRule
+from alerts.shares import Applied, Shares
 from alerts.timed import Timed, takes
 from alerts.total_findings import days_looked_at, of_totals
-from processors.series import parse, partition_of
+from processors.series import Series, parse, partition_of
 from processors.step import Json, Output, State, Step
 from schemas.codec import Codec
-from schemas.events import Alert, AlertRule, CostAggregate, CostAnomaly, Event, HealthFact, Tick
+from schemas.events import Alert, AlertBase, AlertRule, CostAggregate, CostAnomaly, Event, HealthFact, Tick
 from schemas.repository import RepositorySchemas
 from spendstream.clock import to_millis
-from spendstream.topics import AGGREGATES, ALERTS, ANOMALIES, HEALTH, RULES
+from spendstream.topics import AGGREGATES, ALERTS, ANOMALIES, BASES, HEALTH, RULES
 
 _TICK = timedelta(minutes=1)
 _CODEC = Codec(RepositorySchemas())
@@ -52,7 +54,7 @@ def rule_step(options: RuleOptions) -> Step:
     """Return the application of rules as a step."""
     return Step(
         name="rules",
-        inputs=(RULES, ANOMALIES, AGGREGATES, HEALTH),
+        inputs=(RULES, ANOMALIES, AGGREGATES, HEALTH, BASES),
         open=lambda partition, state, counts: RulePartition(options, partition, state, counts),
         tick_every=_TICK,
     )
@@ -72,11 +74,20 @@ class RulePartition:
         self._state = state
         self._counts = counts
         self._rules: dict[str, Rule] = {}
+        self._about_shares: dict[str, Applied] = {}
         self._watching: dict[str, list[TotalRule]] = {}
         self._timed = (
             Timed(state, self._rules.values, lambda rule, subject, found: self._judge(rule, subject, subject, found))
             if partition == TIMED_AT
             else None
+        )
+        self._shares = Shares(
+            partition,
+            options.shards,
+            options.run,
+            state,
+            lambda: self._about_shares,
+            lambda rule, series, found: self._judge(rule, series, series, found),
         )
         for _, applied in state.scan("rule/"):
             self._know(applied)
@@ -97,6 +108,8 @@ class RulePartition:
                 return self._of_anomaly(event)
             case CostAggregate() if event.run == self._options.run:
                 return self._of_totals(event)
+            case AlertBase() if event.run == self._options.run:
+                return self._out(self._shares.hear(event))
             case HealthFact() if self._timed is not None:
                 return self._out(self._timed.take(event))
             case Tick() if self._timed is not None:
@@ -117,6 +130,8 @@ class RulePartition:
         said = [] if before is None else self._withdraw(before, after, event.applied_at)
         self._state.put(key, applied)
         self._rules.pop(event.id, None)
+        if self._about_shares.pop(event.id, None) is not None:
+            self._shares.forget(event.id)
         self._know(applied)
         self._watching.clear()
         self._counts["rules_applied"] += 1
@@ -131,6 +146,8 @@ class RulePartition:
             rule = unpacked(applied["definition"])
             if rule.enabled:
                 self._rules[rule.id] = rule
+                if isinstance(rule, ThresholdRule) and rule.of == "share":
+                    self._about_shares[rule.id] = Applied(rule, applied["applied_at"])
 
     def _withdraw(self, before: Rule, after: Rule | None, at: datetime) -> list[Alert]:
         """Say that what no rule looks at any more is over."""
@@ -174,31 +191,33 @@ class RulePartition:
             self._open[name] = event
 
     def _of_totals(self, event: CostAggregate) -> list[Output]:
-        heard = [] if self._timed is None or event.part < event.parts - 1 else self._timed.hear(event)
-        return self._out([*self._of_known_totals(event), *heard])
-
-    def _of_known_totals(self, event: CostAggregate) -> list[Alert]:
         last: Any = self._state.get("version")
         if last is not None and event.version < last:
             self._counts["announcements_known"] += 1
             return []
+        touched = self._learnt(event)
+        if event.part < event.parts - 1:
+            self._state.put("touched", {"version": event.version, "series": list(touched)})
+            return []
+        self._state.delete("touched")
+        self._state.put("version", event.version)
+        known = [(series, self._figures(series)) for series in touched]
+        said: list[Alert] = []
+        for series, figures in known:
+            for rule in self._watchers(series):
+                said += self._judge(rule, series, series, of_totals(rule, series, figures, event.closed_at))
+        of_shares, told = self._shares.announced(event, known)
+        heard = [] if self._timed is None else self._timed.hear(event)
+        return [*self._out([*said, *of_shares, *heard]), *told]
+
+    def _learnt(self, event: CostAggregate) -> list[str]:
+        """Learn what an announcement tells; return the series that it and its earlier parts changed."""
         changed = learn(event, self._days_looked_at, self._figures)
         for series, figures in changed.items():
             self._state.put(f"figures/{series}", figures.dump())
         waiting: Any = self._state.get("touched") or {"version": 0, "series": []}
         earlier = waiting["series"] if waiting["version"] == event.version else []
-        touched = list(dict.fromkeys([*earlier, *changed]))
-        if event.part < event.parts - 1:
-            self._state.put("touched", {"version": event.version, "series": touched})
-            return []
-        self._state.delete("touched")
-        self._state.put("version", event.version)
-        said: list[Alert] = []
-        for series in touched:
-            figures = self._figures(series)
-            for rule in self._watchers(series):
-                said += self._judge(rule, series, series, of_totals(rule, series, figures, event.closed_at))
-        return said
+        return list(dict.fromkeys([*earlier, *changed]))
 
     # What both need
 
@@ -227,7 +246,7 @@ class RulePartition:
             found = self._watching[key] = [
                 rule
                 for rule in self._rules.values()
-                if isinstance(rule, get_args(TotalRule)) and rule.where.takes(series)
+                if isinstance(rule, get_args(TotalRule)) and _looks_at(rule, series)
             ]
         return found
 
@@ -248,6 +267,12 @@ def _asks_the_same(before: Rule, after: Rule) -> bool:
     if isinstance(before, HealthRule) and isinstance(after, HealthRule):
         return before.check == after.check
     return before.kind == after.kind
+
+
+def _looks_at(rule: TotalRule, series: Series) -> bool:
+    """Tell whether a rule has to know the totals of a series: it is about them, or about shares of them."""
+    bases = rule.bases if isinstance(rule, ThresholdRule) else None
+    return rule.where.takes(series) or (bases is not None and bases.takes(series))
 
 
 def _takes(rule: Rule, subject: str) -> bool:

@@ -28,7 +28,7 @@ def days_looked_at(rule: TotalRule) -> int:
 
 
 def of_totals(rule: TotalRule, key: str, figures: Figures, at: datetime) -> list[Finding]:
-    """Return what a rule finds in a series' totals; none while too little is known to judge."""
+    """Return what a rule finds in a series' totals; none while too little is known, or another total is needed, too."""
     if isinstance(rule, ThresholdRule):
         return _of_threshold(rule, key, figures, at)
     if isinstance(rule, ChangeRule):
@@ -39,7 +39,7 @@ def of_totals(rule: TotalRule, key: str, figures: Figures, at: datetime) -> list
 
 
 def _of_threshold(rule: ThresholdRule, key: str, figures: Figures, at: datetime) -> list[Finding]:
-    told = _measured(rule, figures)
+    told = None if rule.of == "share" else _measured(rule, figures)
     if told is None:
         return []
     units, first, day, when = told

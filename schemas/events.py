@@ -116,6 +116,40 @@ class Attempt:
     """Newest version that was given up: the fallback is told until the receiver accepts something."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertBase:
+    """Totals that shares are of, as one partition had them when it announced a reading; every partition hears each."""
+
+    SUBJECT: ClassVar[str] = "alert.base"
+
+    run: str
+    """The run that announced it."""
+    partition: int
+    """Which partition announced it, from 0."""
+    version: int
+    """That partition's count of announcements."""
+    book: str
+    """Source, provider and billing account of the reading."""
+    reading: str
+    """The reading that was announced."""
+    closed_at: datetime
+    """When the reading closed."""
+    rules: Sequence[str] = ()
+    """Dictionary of the rules' ids."""
+    applied: Sequence[int] = ()
+    """When each rule was applied as it was used here."""
+    series: Sequence[str] = ()
+    """Dictionary of series keys."""
+    row_rule: Sequence[int] = ()
+    """Index into rules."""
+    row_series: Sequence[int] = ()
+    """Index into series."""
+    row_end: Sequence[int] = ()
+    """Last day of the window."""
+    row_total: Sequence[int] = ()
+    """Total of the rule's window, measure and charge classes."""
+
+
 DeliveryOutcome = Literal["accepted", "retrying", "refused", "expired", "fell_back", "held"]
 
 
@@ -1269,6 +1303,7 @@ class UsageMetrics:
 Event = (
     Alert
     | Attempt
+    | AlertBase
     | DeliveryState
     | HealthFact
     | Incident
@@ -1301,6 +1336,7 @@ Event = (
 EVENT_CLASSES: tuple[type[Event], ...] = (
     Alert,
     Attempt,
+    AlertBase,
     DeliveryState,
     HealthFact,
     Incident,

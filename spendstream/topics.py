@@ -57,6 +57,7 @@ SOURCE_RUNS = Topic("source.runs", "compact", 0, sharded=False)
 RUNS = Topic("config.runs", "compact", 0, sharded=False)
 RULES = Topic("config.rules", "compact", 0)
 HEALTH = Topic("alert.health", "delete", 30 * DAY_MS)
+BASES = Topic("alert.bases", "delete", 30 * DAY_MS)
 ALERTS = Topic("alerts", "delete", HORIZON_DAYS * DAY_MS)
 INCIDENTS = Topic("alert.incidents", "compact", 0)
 TRANSITIONS = Topic("alert.transitions", "delete", HORIZON_DAYS * DAY_MS)
@@ -81,6 +82,7 @@ TOPICS = (
     RUNS,
     RULES,
     HEALTH,
+    BASES,
     ALERTS,
     INCIDENTS,
     TRANSITIONS,

@@ -31,6 +31,14 @@ rules:
 - {id: fees, kind: fee}
 - {id: dear-day, kind: threshold, where: {account: "*"}, window: day, limits: {info: 200, warning: 400, critical: 500}}
 - {id: dear-month, kind: threshold, where: {}, window: mtd, of: forecast, limits: {warning: 20000}}
+- {id: large, kind: threshold, where: {account: "*"}, window: d7, of: share, share_of: provider, limits: {info: 0.5}}
+- id: crowded
+  kind: threshold
+  where: {account: "*", service: "*", region: "*"}
+  window: day
+  of: share
+  share_of: account
+  limits: {info: 0.1, warning: 0.2}
 - {id: jump, kind: change, where: {account: "*", service: "*"}, window: d7, severities: {warning: {share: 0.1}}}
 - id: month
   kind: budget
