@@ -136,23 +136,27 @@ class TailCalibration:
         """
         if self._heavy is not None:
             return self._heavy
-        count, _, _, _, far, logs = self.series
+        count, beyond, excess, _, far, logs = self.series
         if self.bounded:
             self._heavy = Heavy(0.0, np.zeros(len(count)), np.full(len(count), self.incidents), np.ones(len(count)))
             return self._heavy
         least = _OFTEN * self.incidents
-        whole = self.series.sum(axis=1)
+        whole = self.series.sum(axis=1).tolist()
         rate, common, light, wide = 2 * least, 0.5, 1.0, _WIDE
         for _ in range(_WEIGHINGS):
-            weights = self.incidents - rate, log(_below(light) / _below(wide)), 1 / light - 1 / wide
-            # sums by einsum, for what is known of a series does not depend on how many others there are
-            evidence = np.einsum("i,in->n", [*weights, 0.0, log(rate / self.incidents), 0.0], self.series)
-            belief = 1 / (1 + np.exp(np.minimum(-evidence - log(common / (1 - common)), 600.0)))
-            heavy = np.einsum("in,n->i", self.series, belief)
-            before, common = common, (belief.sum() + _HEAVY_SERIES) / (len(count) + _HEAVY_SERIES + _LIGHT_SERIES)
+            odds = log(common / (1 - common))
+            evidence = (self.incidents - rate) * count + log(_below(light) / _below(wide)) * beyond
+            evidence += (1 / light - 1 / wide) * excess + log(rate / self.incidents) * far + odds
+            belief = 1 / (1 + np.exp(np.minimum(-evidence, 600.0)))
+            # by einsum, which adds in one order wherever the numbers lie
+            heavy = np.einsum("in,n->i", self.series, belief).tolist()
+            before, common = (
+                common,
+                (float(belief.sum()) + _HEAVY_SERIES) / (len(count) + _HEAVY_SERIES + _LIGHT_SERIES),
+            )
             rate = max((heavy[4] + 1) / (heavy[0] + 1 / (2 * least)), least)
-            calm = whole - heavy
-            light = min(max(_pooled(calm[1], calm[2], 1.0), _NARROWEST), _LIGHT_UP_TO)
+            light = _pooled(whole[1] - heavy[1], whole[2] - heavy[2], 1.0)
+            light = min(max(light, _NARROWEST), _LIGHT_UP_TO)
             wide = max(_pooled(heavy[1], heavy[2], _WIDE), _WIDER * light)
             if abs(common - before) < _SETTLED:
                 break
@@ -219,7 +223,9 @@ def _below(mean: float) -> float:
 
 def _pooled(beyond: float, excess: float, prior: float) -> float:
     """Return the mean excess of a kind of series."""
-    return float(_uncut(np.array((excess + _ENOUGH * _cut(prior)) / (beyond + _ENOUGH))))
+    place = (excess + _ENOUGH * _cut(prior)) / (beyond + _ENOUGH) / _CUT_STEP
+    below = min(max(int(place), 0), len(_WHOLE) - 2)
+    return _WHOLE[below] + min(max(place - below, 0.0), 1.0) * (_WHOLE[below + 1] - _WHOLE[below])
 
 
 def _cut(mean: float) -> float:
@@ -236,9 +242,11 @@ def _solved(mean: Floats) -> Floats:
     return found
 
 
-_CUT_MEANS: Floats = np.linspace(0.0, FAR - START, 4501)
+_CUT_STEP = 0.001
+_CUT_MEANS: Floats = np.arange(0.0, FAR - START + _CUT_STEP, _CUT_STEP)
 _WHOLE_MEANS = _solved(_CUT_MEANS)
-"""The equation solved beforehand: it is asked for some twenty times a period."""
+"""The equation solved beforehand: it is asked for some forty times a period."""
+_WHOLE: list[float] = _WHOLE_MEANS.tolist()
 
 
 def _uncut(mean: Floats) -> Floats:

@@ -7,6 +7,7 @@ series returns or when its new level is confirmed.
 """
 
 from dataclasses import dataclass
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from scipy.special import log_ndtr
 
 from detection.calibration import Bools, Floats, TailCalibration, needed_log_p
 from detection.explain import began
-from detection.levels import Expectation, Ints, LevelBank
+from detection.levels import Ints, LevelBank
 from detection.seasons import Calendar
 
 DAILY_WINDOWS = (1, 2, 7, 28)
@@ -56,8 +57,8 @@ class Scores:
     ----------
     expected, lower, upper
         In currency units; the band is `BAND` standard deviations wide on each side.
-    z
-        Standardised residual of the period.
+    sums
+        Standardised sums of residuals over each window: windows × series.
     steady
         The same, bounded, from what was expected by models that a creep has not won over: longer windows add it up.
     log_p
@@ -73,12 +74,18 @@ class Scores:
     expected: Floats
     lower: Floats
     upper: Floats
-    z: Floats
+    sums: Floats
     steady: Floats
     log_p: Floats
     window: Ints
     nominal: Floats
     passes: Bools
+
+    @property
+    def z(self) -> Floats:
+        """Standardised residual of the period."""
+        alone: Floats = self.sums[0]
+        return alone
 
     @property
     def score(self) -> Floats:
@@ -121,6 +128,10 @@ class CostSeries:
         self.tails = TailCalibration(memory, calendar.a_day)
         self.lasting = TailCalibration(memory, calendar.a_day, bounded=True)
         self.windows = HOURLY_WINDOWS if calendar.hourly else DAILY_WINDOWS
+        self._short = sum(length < LONG for length in self.windows)
+        whole = np.array([_SUDDEN if length < LONG else 1 - _SUDDEN for length in self.windows])
+        self._up: Floats = np.log(UP / whole)[:, None]
+        self._down: Floats = np.log(DOWN / whole)[:, None]
         self.recent: Floats = np.zeros((self.windows[-1], 0))
         self.bases: Floats = np.zeros((self.windows[-1], 0))
         self.squares: Floats = np.zeros((len(self.windows), 2, 0))
@@ -171,7 +182,8 @@ class CostSeries:
         known = np.isfinite(values) & (expected.df > 0)
         z = _residual(values, mean, sd, known, _LARGEST)
         steady = _residual(values, expected.steady * share, sd, known, _BOUND)
-        nominal, windows = self._surprise(z, steady, expected)
+        sums = self._sums(z, steady)
+        nominal, windows = self._surprise(sums, expected.df)
         sudden = self.tails.log_p(nominal[0]) + np.log(_SUDDEN)
         lasting = self.lasting.log_p(nominal[1]) + np.log(_LASTING)
         window = np.where(sudden >= lasting, windows[0], windows[1])
@@ -181,7 +193,7 @@ class CostSeries:
             mean,
             np.maximum(mean - band, 0.0),
             mean + band,
-            z,
+            sums,
             steady,
             log_p,
             window,
@@ -208,7 +220,7 @@ class CostSeries:
         ordinary &= self.levels.count >= _LEARNT_DAYS * self.calendar.a_day
         self.tails.learn(scores.nominal[0], ordinary)
         self.lasting.learn(scores.nominal[1], ordinary)
-        self._learn_windows(scores.z, scores.steady, ordinary)
+        self._learn_windows(scores.sums, ordinary)
         self.recent[:-1] = self.recent[1:]
         self.recent[-1] = scores.steady
         calm = (self.open == 0) & (self.quiet > 0)
@@ -261,28 +273,26 @@ class CostSeries:
             self.levels.move(back)
 
     def _sums(self, z: Floats, steady: Floats) -> Floats:
-        sums = [z]
-        for length in self.windows[1:]:
+        sums = np.empty((len(self.windows), len(z)))
+        sums[0] = z
+        for k, length in enumerate(self.windows[1:], 1):
             before = self.recent[len(self.recent) - length + 1 :].sum(axis=0)
-            sums.append((before + steady) / np.sqrt(length))
-        return np.array(sums)
+            sums[k] = (before + steady) / sqrt(length)
+        return sums
 
-    def _surprise(self, z: Floats, steady: Floats, expected: Expectation) -> tuple[Floats, Ints]:
+    def _surprise(self, sums: Floats, df: Floats) -> tuple[Floats, Ints]:
         count, squares = self.squares[:, 0], self.squares[:, 1]
         pooled = (squares.sum(axis=1) + _SCALE_PRIOR) / (count.sum(axis=1) + _SCALE_PRIOR)
         scale = np.sqrt((squares + _SCALE_PRIOR * pooled[:, None]) / (count + _SCALE_PRIOR))
-        sums = self._sums(z, steady) / np.maximum(scale, 0.5)
-        best, window = np.full((2, len(z)), -np.inf), np.zeros((2, len(z)), dtype=np.int64)
-        for k, length in enumerate(self.windows):
-            up, group = sums[k] > 0, int(length >= LONG)
-            whole = 1 - _SUDDEN if group else _SUDDEN
-            found = _log_tail(np.abs(sums[k]), expected.df) + np.log(np.where(up, UP[k], DOWN[k]) / whole)
-            window[group] = np.where(found > best[group], np.where(up, length, -length), window[group])
-            best[group] = np.maximum(best[group], found)
-        return best, window
+        found = _log_tail(np.abs(sums) / np.maximum(scale, 0.5), df)
+        up, lengths = sums > 0, np.array(self.windows)[:, None]
+        found += np.where(up, self._up, self._down)
+        signed, rows = np.where(up, lengths, -lengths), np.arange(len(df))
+        short = found[: self._short].argmax(axis=0)
+        place = np.array([short, self._short + found[self._short :].argmax(axis=0)])
+        return found[place, rows], signed[place, rows]
 
-    def _learn_windows(self, z: Floats, steady: Floats, known: Bools) -> None:
-        sums = self._sums(z, steady)
+    def _learn_windows(self, sums: Floats, known: Bools) -> None:
         self.squares[:, 0] += known
         self.squares[:, 1] += np.minimum(sums**2, _BOUNDED_SQUARE) / _MEAN_OF_BOUNDED * known
         self.squares *= np.minimum(1.0, self.tails.memory / np.maximum(self.squares[:, :1], 1.0))

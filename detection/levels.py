@@ -52,6 +52,8 @@ _LEVEL_SPREAD = 3.0
 _NOISE = 0.08
 _NOISE_WEIGHT = 4.0
 _LONGEST_GAP = 400
+_AT_ONCE = 20_000
+"""Numbers that are multiplied at once: as many as stay in a core's cache."""
 _REMEMBERED_DAYS = 60
 """How long a level that was left is remembered."""
 _NEAR = 0.35
@@ -122,6 +124,7 @@ class LevelBank:
         drift = np.array([_LEVEL_DRIFT, np.array(_SLOPE_DRIFT) / a_day**2, *season]) / a_day
         self._drift: Floats = drift[:, :, None]
         self._now: tuple[Floats, Floats, Floats, Floats] | None = None
+        self._noise: Floats | None = None
         self._expected: Expectation | None = None
         self._prior = np.concatenate([[_LEVEL_SPREAD], [_SLOPE_SPREAD / a_day], calendar.spreads]) ** 2
         self._empty(0)
@@ -140,6 +143,7 @@ class LevelBank:
         self.shifted: Floats = np.zeros(rows)
         self.shift_age: Ints = np.zeros(rows, dtype=np.int64)
         self.unsettled: Ints = np.zeros(rows, dtype=np.int64)
+        self._now = self._noise = None
 
     def __len__(self) -> int:
         return len(self.count)
@@ -157,7 +161,6 @@ class LevelBank:
         self._empty(before + rows)
         self._fill(old, before)
         self.covariance[..., before:] = np.diag(self._prior)[:, :, None, None]
-        self._now = None
 
     def expect(self, ahead: int = 0) -> Expectation:
         """Return what is expected of the period that `advance` went to, or of one `ahead` of it."""
@@ -278,9 +281,10 @@ class LevelBank:
 
     def noise(self) -> Floats:
         """Return the variance of a period's noise, as a share squared: models × series."""
-        weight = _NOISE_WEIGHT / (1 + self.seen / 4) ** 2
-        noise: Floats = (self.squares + weight * _NOISE**2) / (self.seen + weight)
-        return noise
+        if self._noise is None:
+            weight = _NOISE_WEIGHT / (1 + self.seen / 4) ** 2
+            self._noise = (self.squares + weight * _NOISE**2) / (self.seen + weight)
+        return self._noise
 
     def shares(self) -> Floats:
         """Return how much each model is believed: models × series, adding up to 1."""
@@ -297,8 +301,9 @@ class LevelBank:
         # the root on both sides: rounding must leave the covariance symmetric, for half of it is saved
         half = crow * np.sqrt(weight / variance)
         self.coefficients += half * (np.sqrt(weight / variance) * np.clip(error, -CLIP * spread, CLIP * spread))
-        for place, one in enumerate(half):
-            self.covariance[place] -= one * half
+        few = max(1, _AT_ONCE // half.size) if half.size else 1
+        for place in range(0, len(half), few):
+            self.covariance[place : place + few] -= half[place : place + few, None] * half
         square = np.minimum(z * z, CLIP**2) * known
         self.record *= np.where(known, self._forget, 1.0)
         self.record -= 0.5 * (square + np.log(variance) * known)
@@ -312,6 +317,7 @@ class LevelBank:
         kept = np.minimum(1.0, self._memory / np.maximum(self.seen, 1.0))
         self.squares *= kept
         self.seen *= kept
+        self._noise = None
 
     def _liken(self, rows: Ints) -> None:
         """Learn that days of the week hardly differ, as if that had been seen, in series where they do not plainly."""
@@ -386,7 +392,6 @@ class LevelBank:
         """Take over what `plain` returned."""
         rows = len(state["count"])
         self._empty(rows)
-        self._now = None
         self.period = state["period"]
         self._fill(state, rows)
 

@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -83,8 +84,9 @@ class Bills:
         return cost
 
 
+@cache
 def parameters() -> dict[str, Any]:
-    """Return `incidents.toml`."""
+    """Return `incidents.toml`, which is read once."""
     with PARAMETERS.open("rb") as file:
         return tomllib.load(file)
 
