@@ -24,7 +24,7 @@ CARRIED = 0.8
 _TOLD = 5
 _CLEAR = 4.0
 """Standard deviations from where a leaf has clearly changed."""
-_ALREADY = 2.5
+_ALREADY = 1.5
 """Standard deviations from where a period before a change belongs to it."""
 _ENOUGH = 4.0
 """What a scope must explain, in logarithms of the likelihood, to be told at all."""
