@@ -1,148 +1,70 @@
 """What a budget's rule finds: used, soon to be used, spent too fast, or ahead of its plan. Pure functions."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import date, datetime
+from dataclasses import replace
+from datetime import datetime
 from decimal import Context, Decimal
 
 from alerts.budget_rules import BudgetRule
+from alerts.budget_standing import BudgetStanding, standing_of
 from alerts.figures import Figures
 from alerts.findings import Finding
-from alerts.rule_parts import kinds_of
 from alerts.wording import money, name_of, share
-from processors.series import parse
 from schemas.events import AlertSeverity
-from spendstream.clock import day_number, day_of
-from spendstream.money import from_units
+from spendstream.clock import day_of
 
 _EXACT = Context(prec=60)
 _CENTS_OF_CENTS = Decimal("0.000001")
 _FAST, _SLOW = 2, 1
 
 
-@dataclass(frozen=True, slots=True)
-class _Book:
-    """A budget as it stands on the newest closed day: its period, what there is to spend, and what was spent."""
-
-    rule: BudgetRule
-    key: str
-    figures: Figures
-    at: datetime
-    end: int
-    first: date
-    last: date
-    budget: Decimal
-    spent: Decimal | None
-    #: Since when it is known what was spent, where that is later than the period's first day.
-    known_since: date | None
-
-    @property
-    def length(self) -> int:
-        """Days of the period."""
-        return (self.last - self.first).days + 1
-
-    @property
-    def passed(self) -> int:
-        """Days of the period that are closed."""
-        return self.end - day_number(self.first) + 1
-
-    @property
-    def currency(self) -> str:
-        """Currency of the series."""
-        return parse(self.key).currency
-
-    @property
-    def name(self) -> str:
-        """The budget in words."""
-        rule = self.rule
-        period = f"the {rule.period}" if isinstance(rule.period, str) else f"{self.first} to {self.last}"
-        added = f", {money(self.budget - rule.amount, self.currency)} of it left over" if rule.rollover else ""
-        return f"its budget of {money(self.budget, self.currency)} for {period}{added}"
-
-    @property
-    def caveat(self) -> str:
-        """What the reader has to know of the figures."""
-        return "" if self.known_since is None else f" (known since {self.known_since})"
-
-    def total(self, window: str) -> Decimal | None:
-        """Return the total of a window in the rule's charge classes and measure."""
-        units = self.figures.total(window, kinds_of(self.rule.charges), self.rule.measure == "billed")
-        return None if units is None else from_units(units)
-
-    def found(
-        self, track: str, rank: int, severity: AlertSeverity, says: str, actual: Decimal, expected: Decimal
-    ) -> Finding:
-        """Return a finding about this period."""
-        return Finding(
-            track=track,
-            period=self.first,
-            rank=rank,
-            severity=severity,
-            says=f"{name_of(self.key)} {says}{self.caveat}",
-            observed_at=self.at,
-            day=self.end,
-            actual=actual,
-            expected=expected,
-            impact_per_day=actual - expected if track == "burn" else None,
-            charges=self.rule.charges,
-        )
-
-
 def of_budget(rule: BudgetRule, key: str, figures: Figures, at: datetime) -> list[Finding]:
     """Return what a budget's rule finds in a series; nothing before its first closed day."""
-    if figures.end is None:
+    budget = standing_of(rule, key, figures)
+    if budget is None:
         return []
-    first, last = rule.around(day_of(figures.end))
-    spent, known_since = _spent(rule, figures, first)
-    budget = rule.amount + (_left_over(rule, figures, first) if rule.rollover else Decimal(0))
-    book = _Book(rule, key, figures, at, figures.end, first, last, budget, spent, known_since)
-    return [*_of_shares(book), *_of_variance(book), *_of_burn(book)]
+    return [*_of_shares(budget, at), *_of_variance(budget, at), *_of_burn(budget, at)]
 
 
-def _of_shares(book: _Book) -> list[Finding]:
-    rule, week = book.rule, book.total("d7")
-    if book.spent is None:
+def _of_shares(budget: BudgetStanding, at: datetime) -> list[Finding]:
+    rule, spent, forecast = budget.rule, budget.spent, budget.forecast
+    if spent is None:
         return []
     found = []
     if rule.actual:
-        used = share(_EXACT.divide(book.spent, book.budget))
-        says = f"has used {used} of {book.name}: {money(book.spent, book.currency)}"
-        found.append(
-            book.found("actual", *_reached(rule.actual, book.spent, book.budget), says, book.spent, book.budget)
-        )
-    if rule.forecast and week is not None:
-        left = book.length - book.passed
-        amount = book.spent + _EXACT.divide(week * left, Decimal(7)).quantize(_CENTS_OF_CENTS, context=_EXACT)
-        used = share(_EXACT.divide(amount, book.budget))
-        says = f"will use {used} by {book.last} of {book.name}: {money(amount, book.currency)}"
-        found.append(book.found("forecast", *_reached(rule.forecast, amount, book.budget), says, amount, book.budget))
+        says = f"has used {share(budget.share(spent))} of {budget.name}: {money(spent, budget.currency)}"
+        found.append(_found(budget, at, "actual", rule.actual, says, spent, budget.budget))
+    if rule.forecast and forecast is not None:
+        used = share(budget.share(forecast))
+        says = f"will use {used} by {budget.last} of {budget.name}: {money(forecast, budget.currency)}"
+        found.append(_found(budget, at, "forecast", rule.forecast, says, forecast, budget.budget))
     return found
 
 
-def _of_variance(book: _Book) -> list[Finding]:
-    variance = book.rule.variance
-    if variance is None or book.spent is None or book.passed < variance.after_days:
+def _of_variance(budget: BudgetStanding, at: datetime) -> list[Finding]:
+    variance, spent = budget.rule.variance, budget.spent
+    if variance is None or spent is None or budget.passed < variance.after_days:
         return []
-    course = _course(book) if variance.course == "last" else Decimal(book.passed) / book.length
+    course = budget.course() if variance.course == "last" else Decimal(budget.passed) / budget.length
     if not course:
         return []
-    planned = _EXACT.multiply(book.budget, course).quantize(_CENTS_OF_CENTS, context=_EXACT)
+    planned = _EXACT.multiply(budget.budget, course).quantize(_CENTS_OF_CENTS, context=_EXACT)
     above = {1 + bar: severity for bar, severity in variance.above.items()}
-    ahead = share(_EXACT.divide(abs(book.spent - planned), planned))
-    word = "above" if book.spent >= planned else "below"
+    ahead = share(_EXACT.divide(abs(spent - planned), planned))
+    word = "above" if spent >= planned else "below"
     says = (
-        f"has spent {money(book.spent, book.currency)} by {day_of(book.end)}, {ahead} {word} the plan of "
-        f"{money(planned, book.currency)} to that day, of {book.name}"
+        f"has spent {money(spent, budget.currency)} by {day_of(budget.end)}, {ahead} {word} the plan of "
+        f"{money(planned, budget.currency)} to that day, of {budget.name}"
     )
-    return [book.found("variance", *_reached(above, book.spent, planned), says, book.spent, planned)]
+    return [_found(budget, at, "variance", above, says, spent, planned)]
 
 
-def _of_burn(book: _Book) -> list[Finding]:
-    burn = book.rule.burn
-    day, week, month = (book.total(window) for window in ("day", "d7", "d30"))
+def _of_burn(budget: BudgetStanding, at: datetime) -> list[Finding]:
+    burn = budget.rule.burn
+    day, week, month = (budget.total(window) for window in ("day", "d7", "d30"))
     if burn is None or day is None or week is None or month is None:
         return []
-    planned = _EXACT.divide(book.budget, Decimal(book.length))
+    planned = _EXACT.divide(budget.budget, Decimal(budget.length))
     rates = [_EXACT.divide(total, planned * days) for total, days in ((day, 1), (week, 7), (month, 30))]
     if min(rates[:2]) >= Decimal(str(burn.fast)):
         rank = _FAST
@@ -151,10 +73,48 @@ def _of_burn(book: _Book) -> list[Finding]:
     a_day = _EXACT.divide(week, Decimal(7)).quantize(_CENTS_OF_CENTS, context=_EXACT)
     says = (
         f"spends its budget {rates[1]:.1f} times as fast as planned over 7 days ({rates[0]:.1f} on the newest day, "
-        f"{rates[2]:.1f} over 30): {money(a_day, book.currency)} a day, {money(planned, book.currency)} planned"
+        f"{rates[2]:.1f} over 30): {money(a_day, budget.currency)} a day, {money(planned, budget.currency)} planned"
     )
     severity: AlertSeverity = "critical" if rank == _FAST else "warning"
-    return [book.found("burn", rank, severity, says, a_day, planned.quantize(_CENTS_OF_CENTS, context=_EXACT))]
+    expected = planned.quantize(_CENTS_OF_CENTS, context=_EXACT)
+    found = _finding(budget, at, "burn", (rank, severity), says, a_day, expected)
+    return [replace(found, impact_per_day=a_day - expected)]
+
+
+def _found(
+    budget: BudgetStanding,
+    at: datetime,
+    track: str,
+    bars: Mapping[float, AlertSeverity],
+    says: str,
+    actual: Decimal,
+    expected: Decimal,
+) -> Finding:
+    """Return a finding as bad as the highest of the bars, shares of `expected`, that `actual` reaches."""
+    return _finding(budget, at, track, _reached(bars, actual, expected), says, actual, expected)
+
+
+def _finding(
+    budget: BudgetStanding,
+    at: datetime,
+    track: str,
+    reached: tuple[int, AlertSeverity],
+    says: str,
+    actual: Decimal,
+    expected: Decimal,
+) -> Finding:
+    return Finding(
+        track=track,
+        period=budget.first,
+        rank=reached[0],
+        severity=reached[1],
+        says=f"{name_of(budget.key)} {says}{budget.caveat}",
+        observed_at=at,
+        day=budget.end,
+        actual=actual,
+        expected=expected,
+        charges=budget.rule.charges,
+    )
 
 
 def _reached(bars: Mapping[float, AlertSeverity], amount: Decimal, whole: Decimal) -> tuple[int, AlertSeverity]:
@@ -162,39 +122,3 @@ def _reached(bars: Mapping[float, AlertSeverity], amount: Decimal, whole: Decima
     ordered = sorted(bars)
     reached = [bar for bar in ordered if amount >= whole * Decimal(str(bar))]
     return len(reached), bars[reached[-1] if reached else ordered[0]]
-
-
-def _spent(rule: BudgetRule, figures: Figures, first: date) -> tuple[Decimal | None, date | None]:
-    """Return what was spent of the period, and since when that is known when it is not from its first day on."""
-    kinds, billed = kinds_of(rule.charges), rule.measure == "billed"
-    if rule.window is not None:
-        units = figures.total(rule.window, kinds, billed)
-        return None if units is None else from_units(units), None
-    begin, end = day_number(first), figures.end or 0
-    before = Decimal(0)
-    if rule.opening is not None and begin <= day_number(rule.opening.through) <= end:
-        before, begin = rule.opening.amount, day_number(rule.opening.through) + 1
-    spent = before + from_units(figures.between(begin, end, kinds, billed))
-    known = figures.first
-    return spent, day_of(known) if known is not None and known > begin else None
-
-
-def _left_over(rule: BudgetRule, figures: Figures, first: date) -> Decimal:
-    """Return what the period before left of its own amount; nothing where it is not known from its first day on."""
-    begin, last = (day_number(day) for day in rule.around(day_of(day_number(first) - 1)))
-    if figures.first is None or figures.first > begin:
-        return Decimal(0)
-    spent = from_units(figures.between(begin, last, kinds_of(rule.charges), rule.measure == "billed"))
-    return max(rule.amount - max(spent, Decimal(0)), Decimal(0))
-
-
-def _course(book: _Book) -> Decimal | None:
-    """Return which share of the period before was spent by the same day of it; None where that is not known."""
-    rule, figures = book.rule, book.figures
-    begin, last = (day_number(day) for day in rule.around(day_of(day_number(book.first) - 1)))
-    if figures.first is None or figures.first > begin:
-        return None
-    kinds, billed = kinds_of(rule.charges), rule.measure == "billed"
-    whole = figures.between(begin, last, kinds, billed)
-    by_then = figures.between(begin, min(begin + book.passed - 1, last), kinds, billed)
-    return _EXACT.divide(Decimal(by_then), Decimal(whole)) if whole > 0 and by_then > 0 else None
