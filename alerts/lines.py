@@ -79,11 +79,21 @@ class Line:
         """Note that it was not: the pause is longer each time, or as long as the other side asks."""
         self.error = outcome.error
         self.failures += 1
-        pause = min(_FIRST_PAUSE * 2 ** min(self.failures - 1, 20), _LONGEST_PAUSE)
-        self._not_before = now + max(pause * jitter, outcome.retry_after or timedelta(0))
+        self._not_before = now + max(pause_after(self.failures) * jitter, outcome.retry_after or timedelta(0))
 
     def breaker(self, now: datetime) -> Breaker:
         """Return how the breaker stands: open, nothing is sent; half-open, one message is a probe."""
         if self.failures < self.limits.breaker:
             return "closed"
         return "open" if self.waits(now) is not None else "half-open"
+
+
+def pause_after(failures: int) -> timedelta:
+    """Return how long to wait after so many tries in a row that failed.
+
+    Examples
+    --------
+    >>> [pause_after(count).seconds for count in (1, 2, 3, 4, 20)]
+    [1, 2, 4, 8, 300]
+    """
+    return min(_FIRST_PAUSE * float(2 ** min(failures - 1, 20)), _LONGEST_PAUSE)

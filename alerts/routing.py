@@ -13,7 +13,7 @@ from typing import Protocol
 from alerts.receivers import Receiver
 from alerts.routes import Route, Routing, all_hold, labels_of
 from alerts.rules import SEVERITIES
-from schemas.events import Incident
+from schemas.events import AlertSeverity, Incident
 
 _WAIT, _INTERVAL, _REPEAT = timedelta(seconds=30), timedelta(minutes=5), timedelta(hours=4)
 #: States that are told as they last; the end is told once.
@@ -98,8 +98,19 @@ class Decision:
 
 def ways_of(routing: Routing, incident: Incident) -> list[Way]:
     """Return the ways of an incident: the deepest route that matches, and more where routes say `continue`."""
+    return _ways(routing, labels_of(incident))
+
+
+def named_by(routing: Routing, labels: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the receivers that routes below the first one name for these labels; the first one takes everything."""
+    if not any(all_hold(child.match, labels) for child in routing.route.routes):
+        return ()
+    return tuple(dict.fromkeys(way.receiver for way in _ways(routing, labels)))
+
+
+def _ways(routing: Routing, labels: Mapping[str, str]) -> list[Way]:
     top = Way(routing.route.receiver or "", (), _WAIT, _INTERVAL, _REPEAT)
-    return list(dict.fromkeys(_descend(routing.route, top, labels_of(incident))))
+    return list(dict.fromkeys(_descend(routing.route, top, labels)))
 
 
 def _descend(route: Route, above: Way, labels: Mapping[str, str]) -> list[Way]:
@@ -248,15 +259,17 @@ def _hushed(
     now: datetime,
 ) -> str | None:
     if incident.state == "resolved" and last is not None:
-        return _quiet(receiver, incident, now)
+        return quiet_hours(receiver, incident.severity, now)
     if last is None and not receiver.takes(incident.severity):
         return f"it takes no incidents of severity {incident.severity}"
-    return silenced(routing, incident, now) or inhibited(routing, incident, others) or _quiet(receiver, incident, now)
+    quiet = quiet_hours(receiver, incident.severity, now)
+    return silenced(routing, incident, now) or inhibited(routing, incident, others) or quiet
 
 
-def _quiet(receiver: Receiver, incident: Incident, now: datetime) -> str | None:
+def quiet_hours(receiver: Receiver, severity: AlertSeverity, now: datetime) -> str | None:
+    """Return until when a receiver is left alone with what is of a severity; None: it is not."""
     quiet = receiver.quiet
-    if quiet is None or incident.severity in quiet.passes or not quiet.holds(now):
+    if quiet is None or severity in quiet.passes or not quiet.holds(now):
         return None
     return f"quiet hours until {quiet.end:%H:%M} {quiet.zone}"
 

@@ -371,7 +371,7 @@ class ReportTotal:
     """Total of all charge classes."""
 
 
-ReportState = Literal["sent", "refused"]
+ReportState = Literal["sent", "refused", "expired"]
 
 
 ReportStage = Literal["provisional", "complete", "final"]
@@ -385,6 +385,8 @@ class CostReport:
 
     report: str
     """Id of the report."""
+    value: str | None = None
+    """Whose it is, where the report is made for each of something; null: the whole."""
     receiver: str
     """Name of the receiver."""
     first_day: date
@@ -394,7 +396,7 @@ class CostReport:
     measure: str
     """billed or effective."""
     state: ReportState
-    """Whether the channel took it."""
+    """Whether the channel took it, did not for what it is, or could not be reached in time."""
     stage: ReportStage
     """How final the figures are that stand, be they told or too near to what was told."""
     number: int
@@ -406,7 +408,7 @@ class CostReport:
     channel: str
     """Kind of the channel."""
     sent_at: datetime
-    """When the channel took it, or refused it."""
+    """When the channel took it, or it was given up."""
     attempts: int
     """Tries that it took."""
     handle: str | None = None

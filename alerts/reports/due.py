@@ -13,9 +13,6 @@ from schemas.events import CostReport, ReportStage
 STAGES: tuple[ReportStage, ...] = ("provisional", "complete", "final")
 #: A source that closed no reading for so long is not waited for.
 _GONE = timedelta(days=35)
-#: Pauses after the first tries; then they double from a minute to a quarter of an hour.
-_QUICK = (1.0, 2.0, 4.0)
-_FIRST_SLOW, _LONGEST = 60.0, 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +36,20 @@ class Book:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How final the figures of a period are; `late` says which sources do not tell all of it."""
+    """How final the figures of a period are.
+
+    Attributes
+    ----------
+    late
+        Which sources do not tell all of it.
+    complete_through, final_through
+        Newest day of the period that every source tells, and that every source calls final; None: no day of it.
+    """
 
     stage: ReportStage
     late: tuple[str, ...] = ()
+    complete_through: date | None = None
+    final_through: date | None = None
 
 
 def standing(books: Sequence[Book], span: Span, now: datetime) -> Standing:
@@ -53,10 +60,20 @@ def standing(books: Sequence[Book], span: Span, now: datetime) -> Standing:
         for book in books
         if book not in whole and now - book.closed_at <= _GONE
     )
+    waited_for = [book for book in books if book in whole or now - book.closed_at <= _GONE]
+    complete = _through([book.closed_through for book in waited_for], span)
+    final = _through([book.final_through for book in waited_for], span)
     if late or not whole:
-        return Standing("provisional", late or ("no source has told anything of it",))
-    final = all(book.final_through is not None and book.final_through >= span.last for book in whole)
-    return Standing("final" if final else "complete")
+        return Standing("provisional", late or ("no source has told anything of it",), complete, final)
+    return Standing("final" if final == span.last else "complete", (), complete, final)
+
+
+def _through(days: Sequence[date | None], span: Span) -> date | None:
+    """Return the newest day of a span that all of these days reach; None: none is."""
+    known = [day for day in days if day is not None]
+    if not days or len(known) < len(days) or min(known) < span.first:
+        return None
+    return min(*known, span.last)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +106,8 @@ def judge(
         return Verdict("send", "asked for once more")
     if logged.state == "refused":
         return Verdict("nothing", f"the receiver refused it at {logged.sent_at:%Y-%m-%d %H:%M} UTC")
+    if logged.state == "expired":
+        return Verdict("nothing", f"the receiver could not be reached, given up at {logged.sent_at:%Y-%m-%d %H:%M} UTC")
     told = f"told at {logged.sent_at:%Y-%m-%d %H:%M} UTC"
     if not more_final(stage, logged.stage):
         return Verdict("nothing", f"{told}, {logged.stage}")
@@ -120,16 +139,3 @@ def difference(told: Mapping[str, Decimal], now: Mapping[str, Decimal]) -> Decim
             return None
         largest = max(largest, abs((after - before) / before))
     return largest
-
-
-def pause(failures: int, wanted: timedelta | None) -> timedelta:
-    """Return how long to wait after so many tries that failed; longer when the receiver asked for it.
-
-    Examples
-    --------
-    >>> [pause(count, None).seconds for count in (1, 2, 3, 4, 5, 20)]
-    [1, 2, 4, 60, 120, 900]
-    """
-    slow = failures - len(_QUICK) - 1
-    seconds = _QUICK[failures - 1] if slow < 0 else min(_FIRST_SLOW * 2 ** min(slow, 10), _LONGEST)
-    return max(timedelta(seconds=seconds), wanted or timedelta(0))

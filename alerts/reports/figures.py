@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal
 
+from alerts.budget_standing import BudgetStanding
 from alerts.reports.due import Standing
 from alerts.reports.report import Period, Report
 
@@ -84,8 +85,14 @@ class Figures:
 
     Attributes
     ----------
+    budgets
+        Those of what the report is about, used up most first; as of the newest closed day.
     told
         Of a correction: the totals by currency that were told before.
+    nobodys
+        Of an overview: the values whose report goes to nobody.
+    instead_of
+        The receiver that this was meant for, and that could not be told.
     """
 
     report: Report
@@ -93,7 +100,10 @@ class Figures:
     standing: Standing
     money: tuple[Money, ...]
     incidents: tuple[OpenIncident, ...] = ()
+    budgets: tuple[BudgetStanding, ...] = ()
     told: Mapping[str, Decimal] | None = None
+    nobodys: tuple[str, ...] = ()
+    instead_of: str | None = None
 
     @property
     def totals(self) -> dict[str, Decimal]:

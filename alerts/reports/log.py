@@ -1,10 +1,10 @@
-"""The log of reports: what each receiver was told of each period (`alert.reports`, compacted)."""
+"""The log of reports: who was told of which period (`alert.reports`, compacted)."""
 
 import hashlib
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 
-from alerts.reports.report import Report, Span
+from alerts.reports.report import Edition
 from schemas.codec import Codec
 from schemas.events import CostReport
 from schemas.registry import schema_source
@@ -15,13 +15,14 @@ from spendstream.topics import REPORTS
 #: A period that ended longer ago is corrected no more.
 CORRECTED_FOR = timedelta(days=45)
 
-#: Report, first and last day, receiver.
-Key = tuple[str, date, date, str]
+#: Report, whose it is (empty: the whole), first and last day, receiver.
+Key = tuple[str, str, date, date, str]
 
 
-def key_of(report: Report, span: Span, receiver: str) -> Key:
-    """Return under what it stands that a receiver was told of a span."""
-    return report.id, span.first, span.last, receiver
+def key_of(edition: Edition, receiver: str) -> Key:
+    """Return under what it stands that a receiver was told of an edition."""
+    span = edition.period.span
+    return edition.report.id, edition.value or "", span.first, span.last, receiver
 
 
 def told(settings: Settings) -> dict[Key, CostReport]:
@@ -39,7 +40,7 @@ def told(settings: Settings) -> dict[Key, CostReport]:
     for raw in read_back(settings, REPORTS):
         event = codec.decode(raw)
         if isinstance(event, CostReport):
-            found[event.report, event.first_day, event.last_day, event.receiver] = event
+            found[_key(event)] = event
     return found
 
 
@@ -51,9 +52,13 @@ def recent(found: Mapping[Key, CostReport], now: datetime) -> dict[Key, CostRepo
 
 def topic_key(event: CostReport) -> str:
     """Return the key of an event in the topic."""
-    return f"{event.report}/{event.first_day}/{event.last_day}/{event.receiver}"
+    return "/".join(map(str, _key(event)))
 
 
-def note_id(report: Report, span: Span, receiver: str, number: int) -> str:
+def note_id(edition: Edition, receiver: str, number: int) -> str:
     """Return the id of a message: the same when it is sent again after a crash, so that a receiver can know it."""
-    return hashlib.sha256(f"{report.id}|{span.first}|{span.last}|{receiver}|{number}".encode()).hexdigest()[:32]
+    return hashlib.sha256("|".join(map(str, (*key_of(edition, receiver), number))).encode()).hexdigest()[:32]
+
+
+def _key(event: CostReport) -> Key:
+    return event.report, event.value or "", event.first_day, event.last_day, event.receiver

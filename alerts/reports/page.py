@@ -1,17 +1,17 @@
-"""A report as HTML for mail programs: MJML made into tables by mrml. Names are text, whatever they hold."""
+"""A report as HTML for mail programs, in the frame of all mails. Names are text, whatever they hold."""
 
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
-import mrml
-from jinja2 import Environment, StrictUndefined, Template
-
+from alerts.channels.mail_page import page
 from alerts.reports import words
 from alerts.reports.figures import Figures, Line, Money, rest_of
 
+_TEMPLATE = Path(__file__).with_name("report.mjml")
 _BAR = 56
+_NEARLY, _ALL = 80, 100
+_CALM, _NEARLY_SPENT, _SPENT = "#2f6fed", "#d97706", "#d92d20"
 _MONTH, _WEEK = "%b", "%d %b"
 
 
@@ -53,26 +53,26 @@ class Section:
 
 def html(figures: Figures) -> str:
     """Return the page."""
-    mjml = _template().render(
-        report=figures.report,
+    return page(
+        _TEMPLATE,
         title=words.title(figures),
+        preview=words.title(figures),
+        report=figures.report,
         name=figures.report.name,
         period=figures.period.name[0].upper() + figures.period.name[1:],
-        stage=figures.standing.stage,
-        corrects=figures.told is not None,
+        warns=figures.standing.stage == "provisional" or figures.told is not None or figures.instead_of is not None,
         narrowed=words.narrowed(figures),
         notices=words.notices(figures),
         sections=[_section(figures, one) for one in figures.money],
+        budgets_head=words.budgets_head(figures) if figures.budgets else "",
+        budgets=[(one, _colour(one.percent)) for one in words.budgets(figures, figures.report.rows)],
         incidents=figures.incidents,
-        footer=words.footer(figures),
+        footing=words.footer(figures),
     )
-    return str(mrml.to_html(mjml).content)
 
 
-@cache
-def _template() -> Template:
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string((files("alerts.reports") / "report.mjml").read_text(encoding="utf-8"))
+def _colour(percent: int) -> str:
+    return _SPENT if percent >= _ALL else _NEARLY_SPENT if percent >= _NEARLY else _CALM
 
 
 def _section(figures: Figures, one: Money) -> Section:

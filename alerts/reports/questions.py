@@ -1,23 +1,33 @@
 """What ClickHouse is asked for a report. Totals are asked for as the read API asks, so that both tell the same."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
+from alerts.budget_standing import BudgetStanding
+from alerts.reports.budgets import standings
 from alerts.reports.due import Book, Standing, standing
 from alerts.reports.figures import CostRow, Figures, OpenIncident, money_of
 from alerts.reports.report import CATEGORY, Period, Report, Span
 from api import costs
 from api.announced import BOOK, over_then
 from api.database import Database
+from api.dimensions import TAG
 from api.lines import Lines
 from api.parameters import CostQuery, Filters
 from api.route import Rows
 from processors.series import Series, parse
 from spendstream.clock import from_millis
 from spendstream.settings import ConfigurationError, Settings
+
+T = TypeVar("T")
+
+#: By value that a report is made for; by an empty text where it is made for the whole.
+_Divided = dict[str, T]
 
 _MOST = 100_000
 _INCIDENTS = 5
@@ -55,7 +65,7 @@ def view_of(report: Report, settings: Settings) -> str | None:
         When it needs of a view what no view tells.
     """
     views = settings.cost_explorer.views
-    used = {report.by, *report.where}
+    used = {report.by, *report.where, *filter(None, [report.for_each])}
     named = [name for name in used if name in views]
     if not named:
         unknown = [name for name in used if name.startswith(CATEGORY)]
@@ -103,7 +113,7 @@ class Questions:
         return standing([book for book in books if self._of_record(book, span.last)], span, now)
 
     async def figures(self, report: Report, period: Period, now: datetime) -> Figures:
-        """Return all that a report says of a period.
+        """Return all that a report says of a period; of one that is made for each of something, its overview.
 
         Raises
         ------
@@ -112,40 +122,67 @@ class Questions:
         ConfigurationError
             When the report asks for what cannot be told.
         """
-        spans = [period.span, *(span for _, span in period.before)]
-        how_final = await self.standing(report, period.span, now)
-        rows = [await self._span(report, span, now) for span in spans]
-        trends = await self._trends(report, period, now)
-        return Figures(report, period, how_final, money_of(rows, trends), await self._incidents(report))
+        return (await self._asked(report.whole, period, now)).figures(report.whole, "")
 
-    async def _span(self, report: Report, span: Span, now: datetime) -> list[CostRow]:
-        """Return what a span cost by what the report lists and by charge class."""
+    async def each(self, report: Report, period: Period, now: datetime) -> dict[str, Figures]:
+        """Return what a report says to each value that it is made for, and that cost something. Raises as `figures`."""
+        asked = await self._asked(report, period, now)
+        return {value: asked.figures(report.of(value), value) for value in asked.values}
+
+    async def _asked(self, report: Report, period: Period, now: datetime) -> "_Asked":
+        spans = [period.span, *(span for _, span in period.before)]
+        return _Asked(
+            period=period,
+            standing=await self.standing(report, period.span, now),
+            spans=[await self._span(report, span, now) for span in spans],
+            trends=await self._trends(report, period, now),
+            incidents=await self._database.rows(_OPEN, {"run": self._settings.processing.run}),
+            budgets=await standings(
+                self._database, self._settings.processing.run, lambda series: _concerns(report, series), now.date()
+            ),
+        )
+
+    async def _span(self, report: Report, span: Span, now: datetime) -> "_Divided[list[CostRow]]":
+        """Return what a span cost by what the report lists and by charge class, for each value it is made for."""
         view = view_of(report, self._settings)
+        found: _Divided[list[CostRow]] = defaultdict(list)
         if view is not None:
             values: dict[str, Any] = {"run": self._settings.processing.run, "tag": view}
             values |= {"first": span.first, "last": span.last, "values": list(report.where.get(view, ()))}
-            found = await self._database.rows(_VIEW.format(measure=report.measure), values)
-            return [(currency, name, kind, cost) for currency, name, kind, cost in found]
-        found, _ = await self._costs(report, span, "total", [report.by, "kind"], now)
-        return [(currency, name, kind, cost) for _, currency, name, kind, cost in found]
+            for currency, name, kind, cost in await self._database.rows(_VIEW.format(measure=report.measure), values):
+                found[name if report.for_each else ""].append((currency, name, kind, cost))
+            return found
+        divided = [] if report.for_each in {None, report.by} else [str(report.for_each)]
+        rows, _ = await self._costs(report, span, "total", [*divided, report.by, "kind"], now)
+        for _, currency, *whose, name, kind, cost in rows:
+            found[whose[0] if whose else name if report.for_each else ""].append((currency, name, kind, cost))
+        return found
 
-    async def _trends(self, report: Report, period: Period, now: datetime) -> Mapping[str, Sequence[Decimal]]:
+    async def _trends(
+        self, report: Report, period: Period, now: datetime
+    ) -> "_Divided[Mapping[str, Sequence[Decimal]]]":
         """Return totals of the periods up to this one by currency; none where lines would have to be read for them."""
         if view_of(report, self._settings) is not None:
             return {}
         spans = period.trend
-        days, answered = await self._costs(report, Span(spans[0].first, period.span.last), "day", [], now, lines=False)
+        divided = [report.for_each] if report.for_each else []
+        days, answered = await self._costs(
+            report, Span(spans[0].first, period.span.last), "day", divided, now, lines=False
+        )
         if not answered:
             return {}
-        by_currency: dict[str, dict[date, Decimal]] = defaultdict(dict)
-        for day, currency, cost in days:
-            by_currency[currency][day] = cost
+        by_currency: _Divided[dict[str, dict[date, Decimal]]] = defaultdict(lambda: defaultdict(dict))
+        for day, currency, *whose, cost in days:
+            by_currency[whose[0] if whose else ""][currency][day] = cost
         return {
-            currency: [
-                sum((cost for day, cost in costs.items() if span.first <= day <= span.last), Decimal(0))
-                for span in spans
-            ]
-            for currency, costs in by_currency.items()
+            value: {
+                currency: [
+                    sum((cost for day, cost in costs.items() if span.first <= day <= span.last), Decimal(0))
+                    for span in spans
+                ]
+                for currency, costs in currencies.items()
+            }
+            for value, currencies in by_currency.items()
         }
 
     async def _costs(
@@ -168,15 +205,6 @@ class Questions:
             raise ConfigurationError(f"report {report.id}: {report.by} has over {_MOST:,} values: list it by another")
         return rows, True
 
-    async def _incidents(self, report: Report) -> tuple[OpenIncident, ...]:
-        rows = await self._database.rows(_OPEN, {"run": self._settings.processing.run})
-        found = [
-            OpenIncident(severity, says, since)
-            for severity, says, since, scope, currency in rows
-            if _concerns(report, parse(scope) if currency else None)
-        ]
-        return tuple(found[:_INCIDENTS])
-
     def _of_record(self, book: Book, day: date) -> bool:
         """Tell whether a book's source gives totals; one that is only compared is not waited for."""
         rules = [rule for rule in self._settings.ledger.of_record if rule.billing_account == book.billing_account]
@@ -186,12 +214,50 @@ class Questions:
         return max(rules, key=lambda rule: rule.first_day or date.min).source == book.source
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What ClickHouse answered: of the period and each span that it is compared with, and of now."""
+
+    period: Period
+    standing: Standing
+    spans: list[_Divided[list[CostRow]]]
+    trends: _Divided[Mapping[str, Sequence[Decimal]]]
+    incidents: list[list[Any]]
+    budgets: tuple[BudgetStanding, ...]
+
+    @property
+    def values(self) -> list[str]:
+        """All values that cost something."""
+        return sorted({value for span in self.spans for value in span})
+
+    def figures(self, report: Report, value: str) -> Figures:
+        """Return what a report says to a value."""
+        rows = [span.get(value, []) for span in self.spans]
+        return Figures(
+            report=report,
+            period=self.period,
+            standing=self.standing,
+            money=money_of(rows, self.trends.get(value, {})),
+            incidents=_open_incidents(report, self.incidents),
+            budgets=tuple(one for one in self.budgets if _concerns(report, parse(one.key))),
+        )
+
+
+def _open_incidents(report: Report, rows: Iterable[Sequence[Any]]) -> tuple[OpenIncident, ...]:
+    found = (
+        OpenIncident(severity, says, since)
+        for severity, says, since, scope, currency in rows
+        if _concerns(report, parse(scope) if currency else None)
+    )
+    return tuple(islice(found, _INCIDENTS))
+
+
 def _concerns(report: Report, series: Series | None) -> bool:
     """Tell whether an incident's scope lies in what a report is about; what is no series concerns all only."""
     if series is None:
         return not report.where
     return all(
-        series.value in values and name.removeprefix("tag:") == series.tag
+        series.value in values and series.tag in {name, name.removeprefix(TAG)}
         if ":" in name
         else getattr(series, name) in values
         for name, values in report.where.items()

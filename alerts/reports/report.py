@@ -61,7 +61,10 @@ class Report(BaseModel):
         default_factory=dict, description="only these providers, accounts, services, regions or values of tags"
     )
     by: Dimension = Field("service", description="what its tables list: a provider, account, service, region or tag")
-    receivers: tuple[str, ...] = Field(min_length=1, description="names of receivers")
+    for_each: Dimension | None = Field(
+        None, description="each value of it gets a report of its own, to the receivers that routes name for it"
+    )
+    receivers: tuple[str, ...] = Field(min_length=1, description="names of receivers; with for_each, of the overview")
     at: At = Field(time(8), description="UTC time at which it goes out")
     days_after: int = Field(1, ge=1, le=20, description="so many days after the last one of its period")
     measure: Literal["billed", "effective"] = Field("effective", description="FOCUS BilledCost or EffectiveCost")
@@ -74,6 +77,17 @@ class Report(BaseModel):
     def name(self) -> str:
         """What people call it."""
         return self.title or {"day": "Daily costs", "week": "Weekly costs", "month": "Monthly costs"}[self.every]
+
+    @property
+    def whole(self) -> "Report":
+        """What its own receivers are told: itself, or the overview of all that there is a report for each of."""
+        return self if self.for_each is None else self.model_copy(update={"by": self.for_each, "for_each": None})
+
+    def of(self, value: str) -> "Report":
+        """Return the report of one value of what it is made for each of."""
+        if self.for_each is None:
+            raise ValueError(f"report {self.id} is not made for each of anything")
+        return self.model_copy(update={"where": {**self.where, self.for_each: (value,)}, "for_each": None})
 
     def newest(self, now: datetime) -> "Period":
         """Return the newest period whose time to be told has come."""
@@ -159,3 +173,28 @@ class Period:
             return tuple(reversed(spans))
         count, days = (14, 1) if self.every == "day" else (8, 7)
         return tuple(self.span.earlier(days * back) for back in reversed(range(count)))
+
+
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """A report of a period as some receivers get it.
+
+    Attributes
+    ----------
+    report
+        The report itself, or what it is for one value.
+    value
+        Whose it is, where a report is made for each of something; None: the whole.
+    receivers
+        Who is told.
+    """
+
+    report: Report
+    period: Period
+    value: str | None
+    receivers: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """What it is called in logs."""
+        return self.report.id if self.value is None else f"{self.report.id} of {self.value or '(none)'}"

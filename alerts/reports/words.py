@@ -1,9 +1,13 @@
 """A report in words: its title, and plain text for every channel."""
 
+from dataclasses import dataclass
 from decimal import Decimal
 
+from alerts.budget_standing import BudgetStanding
 from alerts.reports.figures import Figures, Line, Money, rest_of
-from alerts.wording import money, plain
+from alerts.wording import money, plain, share
+from alerts.wording import name_of as name_of_series
+from spendstream.clock import day_of
 
 _NAME = 120
 _CHARGES = {
@@ -15,6 +19,8 @@ _CHARGES = {
     "adjustment": "Adjustments",
 }
 _SHORT_ROWS = 8
+_NOBODYS = 20
+_NAMELESS = "(none)"
 
 
 def title(figures: Figures) -> str:
@@ -34,6 +40,8 @@ def mark(figures: Figures) -> str:
 def notices(figures: Figures) -> list[str]:
     """Return what a reader must know before the figures."""
     said = []
+    if figures.instead_of is not None:
+        said.append(f"This was meant for {figures.instead_of}, which could not be told.")
     if figures.told is not None:
         before = ", ".join(money(amount, currency) for currency, amount in sorted(figures.told.items()))
         now = ", ".join(money(one.total.cost, one.currency) for one in figures.money)
@@ -46,9 +54,25 @@ def notices(figures: Figures) -> list[str]:
         )
     elif figures.standing.stage == "complete":
         said.append("Every source tells these days; they may still restate them.")
+    said += filter(None, [coverage(figures)])
     if not figures.money:
         said.append("No costs are known for this time.")
+    if figures.nobodys:
+        names = ", ".join(plain(value, _NAME) or _NAMELESS for value in figures.nobodys[:_NOBODYS])
+        more = f" and {len(figures.nobodys) - _NOBODYS} more" if len(figures.nobodys) > _NOBODYS else ""
+        said.append(f"Nobody is told of these alone, because no route names a receiver for them: {names}{more}.")
     return said
+
+
+def coverage(figures: Figures) -> str:
+    """Return which days are final, and to which every source tells; empty where all days are alike."""
+    span, standing = figures.period.span, figures.standing
+    said = []
+    if standing.final_through is not None:
+        said.append(f"final to {standing.final_through}" if standing.final_through < span.last else "final")
+    if standing.complete_through is not None and standing.complete_through < span.last:
+        said.append(f"complete to {standing.complete_through}")
+    return f"Days are {', '.join(said)}." if said else ""
 
 
 def narrowed(figures: Figures) -> str:
@@ -65,7 +89,7 @@ def footer(figures: Figures) -> str:
 
 def name_of(line: Line) -> str:
     """Return the name of a line for people."""
-    return plain(line.name, _NAME) or "(none)"
+    return plain(line.name, _NAME) or _NAMELESS
 
 
 def charge_of(line: Line) -> str:
@@ -104,6 +128,9 @@ def text(figures: Figures, *, rows: int | None = None) -> str:
     shown = figures.report.rows if rows is None else rows
     blocks = ["\n".join(filter(None, [title(figures), narrowed(figures), *notices(figures)]))]
     blocks += [_money(figures, one, shown) for one in figures.money]
+    if figures.budgets:
+        lines = [f"  {one.name}: {one.spent} ({one.used}); {one.rest}" for one in budgets(figures, shown)]
+        blocks.append("\n".join([budgets_head(figures), *lines]))
     if figures.incidents:
         lines = [
             f"  {plain(one.severity, 20)}: {plain(one.says, 200)} (since {one.since})" for one in figures.incidents
@@ -111,6 +138,46 @@ def text(figures: Figures, *, rows: int | None = None) -> str:
         blocks.append("\n".join(["Open incidents", *lines]))
     blocks.append(footer(figures))
     return "\n\n".join(blocks) + "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetWords:
+    """A budget in words: whose, which share is used, how much of what, what follows; of 100 for a bar."""
+
+    name: str
+    used: str
+    spent: str
+    rest: str
+    percent: int
+
+
+def budgets_head(figures: Figures) -> str:
+    """Return what stands above the budgets: as of which day, and how many there are of them."""
+    newest = max(day_of(one.end) for one in figures.budgets)
+    return f"Budgets, spent to {newest}"
+
+
+def budgets(figures: Figures, shown: int) -> list[BudgetWords]:
+    """Return the budgets in words, `shown` at most, those that are used up most first."""
+    return [_budget(one) for one in figures.budgets[:shown]]
+
+
+def _budget(one: BudgetStanding) -> BudgetWords:
+    spent = one.spent if one.spent is not None else Decimal(0)
+    period = one.rule.period if isinstance(one.rule.period, str) else f"{one.first} to {one.last}"
+    rest = [f"{one.left} days left" if one.left != 1 else "1 day left"]
+    if one.forecast is not None:
+        rest.insert(0, f"{share(one.share(one.forecast))} by {one.last} at this pace")
+    if one.known_since is not None:
+        rest.append(f"known since {one.known_since}")
+    used = one.share(spent)
+    return BudgetWords(
+        plain(f"{name_of_series(one.key)}, {period}", _NAME),
+        share(used),
+        f"{money(spent, None)} of {money(one.budget, one.currency)}",
+        ", ".join(rest),
+        round(min(max(used, Decimal(0)), Decimal(1)) * 100),
+    )
 
 
 def short(figures: Figures) -> str:

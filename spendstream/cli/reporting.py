@@ -27,6 +27,9 @@ Day = Annotated[
         formats=["%Y-%m-%d"], help="Tell of the newest period that has ended with this day; else the newest due."
     ),
 ]
+Value = Annotated[
+    str | None, typer.Option(metavar="VALUE", help="Only what this one is told, of a report with for_each.")
+]
 
 
 @app.command("list")
@@ -41,14 +44,20 @@ def show_reports(as_json: AsJson = False) -> None:
     log = told(settings)
     found = []
     for report in routing.reports:
-        for receiver in report.receivers:
-            events = [event for event in log.values() if (event.report, event.receiver) == (report.id, receiver)]
+        told_before = {(event.value or "", event.receiver) for event in log.values() if event.report == report.id}
+        for value, receiver in sorted({*(("", name) for name in report.receivers), *told_before}):
+            events = [
+                event
+                for event in log.values()
+                if (event.report, event.value or "", event.receiver) == (report.id, value, receiver)
+            ]
             last = max(events, key=lambda event: (event.last_day, event.sent_at), default=None)
             found.append(
                 {
                     "report": report.id,
                     "every": report.every,
                     "at": f"{report.at:%H:%M}",
+                    "value": value or None,
                     "receiver": receiver,
                     "last_period": None if last is None else f"{last.first_day}..{last.last_day}",
                     "state": None if last is None else f"{last.state}, {last.stage}",
@@ -58,10 +67,12 @@ def show_reports(as_json: AsJson = False) -> None:
     if as_json:
         print_json(found)
         return
-    table = Table("report", "every", "at (UTC)", "receiver", "last period", "state", "told at (UTC)")
+    table = Table("report", "every", "at (UTC)", "for", "receiver", "last period", "state", "told at (UTC)")
     for one in found:
         sent = one["sent_at"]
-        texts = [str(one[name] or "") for name in ("report", "every", "at", "receiver", "last_period", "state")]
+        texts = [
+            str(one[name] or "") for name in ("report", "every", "at", "value", "receiver", "last_period", "state")
+        ]
         table.add_row(*texts, f"{sent:%Y-%m-%d %H:%M}" if isinstance(sent, datetime) else "")
     Console().print(table if found else "there are no reports; see docs/reports.md")
 
@@ -71,6 +82,7 @@ def show_reports(as_json: AsJson = False) -> None:
 def show(
     name: Name,
     day: Day = None,
+    value: Value = None,
     html: Annotated[Path | None, typer.Option(help="Write it to this file, as mail programs show it.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write its rows to this file.")] = None,
 ) -> None:
@@ -82,7 +94,7 @@ def show(
 
     settings, clock = configuration.load(), SystemClock()
     report, period = _asked(routing_with_reports(settings), name, day, clock.now())
-    figures = asyncio.run(figures_now(settings, clock, report, period))
+    figures = asyncio.run(figures_now(settings, clock, report, period, value))
     if html is not None:
         html.write_text(page.html(figures), encoding="utf-8")
     if csv is not None:
@@ -95,6 +107,7 @@ def show(
 def send(
     name: Name,
     day: Day = None,
+    value: Value = None,
     to: Annotated[
         str | None, typer.Option(metavar="RECEIVER", help="Only to this receiver, whoever else gets it.")
     ] = None,
@@ -108,7 +121,8 @@ def send(
     routing = routing_with_reports(settings)
     report, period = _asked(routing, name, day, clock.now())
     failed = False
-    for receiver, said, good in asyncio.run(send_now(settings, routing, clock, report, period, to=to, again=again)):
+    done = asyncio.run(send_now(settings, routing, clock, report, period, to=to, value=value, again=again))
+    for receiver, said, good in done:
         typer.echo(f"{receiver}: {said}")
         failed |= not good
     if failed:

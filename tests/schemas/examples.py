@@ -432,6 +432,7 @@ EXAMPLES: tuple[Event, ...] = (
     ),
     CostReport(
         report="daily",
+        value="search",
         receiver="on-call",
         first_day=D,
         last_day=D,

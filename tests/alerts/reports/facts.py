@@ -5,9 +5,14 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from alerts.budget_rules import BudgetRule
+from alerts.budget_standing import BudgetStanding, standing_of
+from alerts.figures import Figures as Figured
 from alerts.reports.due import Standing
 from alerts.reports.figures import CostRow, Figures, OpenIncident, money_of
-from alerts.reports.report import Report
+from alerts.reports.report import Edition, Report
+from spendstream.clock import day_number
+from spendstream.money import to_units
 
 DAY = date(2026, 3, 9)
 
@@ -42,6 +47,22 @@ TREND = {
 }
 
 
+def budget(key: str, amount: int, spent: int, week: int) -> BudgetStanding:
+    """Return how a budget of March stands on the ninth; `week` is what the last seven days cost."""
+    rule = BudgetRule.model_validate({"id": "b", "kind": "budget", "where": {}, "amount": amount})
+    windows = {"mtd": {0: (to_units(spent), to_units(spent))}, "d7": {0: (to_units(week), to_units(week))}}
+    found = standing_of(rule, key, Figured(end=day_number(DAY), windows=windows))
+    assert found is not None
+    return found
+
+
+BUDGETS = (
+    budget("USD/provider=AWS/service=AmazonBedrock", 2000, 2150, 1500),
+    budget("USD/tag=team/value=search", 15000, 12500, 6000),
+    budget("USD", 95000, 26800, 20100),
+)
+
+
 def figures(
     spans: Sequence[Sequence[CostRow]] = (NOW, WEEK_BEFORE, DAY_BEFORE),
     stage: Any = "complete",
@@ -62,4 +83,12 @@ def figures(
         if any(spans)
         else ()
     )
-    return Figures(one, one.period_of(DAY), Standing(stage, late), money, incidents, told)
+    complete = {"provisional": None, "complete": DAY, "final": DAY}[stage]
+    standing = Standing(stage, late, complete, DAY if stage == "final" else None)
+    budgets = BUDGETS if any(spans) else ()
+    return Figures(one, one.period_of(DAY), standing, money, incidents, budgets, told)
+
+
+def edition(made: Figures, value: str | None = None) -> Edition:
+    """Return figures as an edition of their report."""
+    return Edition(made.report, made.period, value, made.report.receivers)

@@ -6,6 +6,7 @@ from pathlib import Path
 import yaml
 
 from alerts import routes
+from alerts.reports.addressees import named_for
 from alerts.reports.report import Report
 from alerts.routes import Routing
 
@@ -14,12 +15,13 @@ TEXT = (ROOT / "docs" / "reports.md").read_text()
 
 
 def test_the_routing_can_be_used():
-    [example] = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
-    assert [report.every for report in Routing.model_validate(yaml.safe_load(example)).reports] == [
-        "day",
-        "week",
-        "month",
+    examples = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
+    routings = [Routing.model_validate(yaml.safe_load(example)) for example in examples]
+    assert [[report.every for report in routing.reports] for routing in routings] == [
+        ["day", "week", "month"],
+        ["week"],
     ]
+    assert named_for(routings[1], routings[1].reports[0], "search-eu") == ("search",)
 
 
 def test_every_field_is_explained():

@@ -1,5 +1,6 @@
 """The figures of reports, asked of the real ClickHouse engine."""
 
+from collections import defaultdict
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -7,13 +8,18 @@ from typing import Any
 
 import pytest
 
+from alerts.budget_rules import BudgetRule
+from alerts.budget_standing import standing_of
+from alerts.figures import Figures as Figured
+from alerts.figures import learn
 from alerts.reports.figures import Figures
 from alerts.reports.questions import Questions, view_of
-from schemas.events import Event, Incident
+from alerts.rule_files import packed
+from schemas.events import AlertRule, Event, Incident
 from spendstream.settings import ConfigurationError, Settings, load
 from tests.alerts.reports.bills import BILL, DAY_BEFORE, in_currency, reading, write
 from tests.alerts.reports.facts import report
-from tests.api.serving import land
+from tests.api.serving import land, outputs_of
 from tests.processors.histories import DAY, NOW
 from tests.schemas.examples import EXAMPLES
 
@@ -117,3 +123,57 @@ async def test_open_incidents_are_those_of_what_the_report_is_about(settings):
 async def test_figures_are_exact(settings):
     write(settings, reading(1, {DAY: {f"S{number}": 1 for number in range(7)}}))
     assert (await ask(settings, measure="billed")).totals == {"USD": Decimal(7)}
+
+
+def budget_rule(**fields: Any) -> Any:
+    """Return a budget as `rules apply` sends it."""
+    rule = BudgetRule.model_validate({"id": "b", "kind": "budget", "amount": 1000, **fields})
+    return AlertRule(id=rule.id, applied_at=NOW, by="ann", definition=packed(rule))
+
+
+async def test_budgets_are_told_with_the_figures_that_their_rules_judge(settings):
+    own = {"start": DAY - timedelta(days=8), "days": 28}
+    rules = [
+        budget_rule(where={}),
+        budget_rule(id="own", where={}, amount=2000, period=own, rollover=True),
+        budget_rule(id="team", where={"tag": "team", "value": "*"}, amount=300),
+        budget_rule(id="off", where={}, enabled=False),
+    ]
+    events = reading(1, BILL, tags=[{"team": "search"}])
+    write(settings, events)
+    land(settings, rules)
+    told = (await ask(settings)).budgets
+    known: dict[str, Figured] = defaultdict(Figured)
+    for event in outputs_of(settings, events):
+        known |= learn(event, lambda _: 400, known.__getitem__)
+    for one in told:
+        judged = standing_of(one.rule, one.key, known[one.key])
+        assert judged is not None
+        assert (one.spent, one.forecast, one.budget, one.end) == (
+            judged.spent, judged.forecast, judged.budget, judged.end,
+        )  # fmt: skip
+    assert [(one.rule.id, one.key, int(one.spent or 0)) for one in told] == [
+        ("team", "USD/tag=team/value=search", 440), ("b", "USD", 440), ("own", "USD", 440),
+    ]  # fmt: skip
+    assert [one.rule.id for one in (await ask(settings, where={"tag:team": "search"})).budgets] == ["team"]
+
+
+async def test_each_account_is_told_its_own(settings):
+    first = reading(1, BILL, account="222")
+    write(settings, [*first, *reading(2, {DAY: {"EC2": 1000}}, account="333")])
+    land(settings, [replace(INCIDENT, scope="USD/provider=AWS/account=222")])
+    one = report(for_each="account")
+    each = await Questions(settings).each(one, one.period_of(DAY), NOW + timedelta(hours=1))
+    assert {value: lines(figures) for value, figures in each.items()} == {
+        "222": {"EC2": [120, 100, 110], "S3": [30, 50, 30]},
+        "333": {"EC2": [1000, 0, 0]},
+    }
+    assert {value: len(figures.incidents) for value, figures in each.items()} == {"222": 1, "333": 0}
+    assert [int(amount) for amount in each["222"].money[0].trend][-2:] == [140, 150]
+
+
+async def test_a_view_of_cost_explorer_has_a_report_for_each_of_its_values(settings):
+    one = report(for_each="tag:stage", by="tag:stage")
+    assert await Questions(settings).each(one, one.period_of(DAY), NOW) == {}
+    with pytest.raises(ConfigurationError, match="set `by: tag:stage`"):
+        view_of(report(for_each="tag:stage"), settings)

@@ -17,7 +17,7 @@ from alerts.reports.figures import Figures, money_of
 from alerts.reports.table import table
 from alerts.reports.telling import note_of
 from tests.alerts.facts import T
-from tests.alerts.reports.facts import NOW, WEEK_BEFORE, figures, rows
+from tests.alerts.reports.facts import NOW, WEEK_BEFORE, edition, figures, rows
 
 GOLDEN = Path(__file__).parent / "golden"
 EVIL = '=HYPERLINK("http://evil")<script>alert(1)</script>\u202eReversed\r\nBcc: all@example.com'
@@ -94,7 +94,8 @@ def test_what_is_beyond_the_rows_is_added_up():
 def test_a_mail_has_text_html_and_the_file_and_a_correction_is_in_its_thread():
     first, correction = (
         mail_of_note(
-            note_of(made, "finance", number, T, roomy=True), Envelope("costs@example.com", ["ann@example.com"])
+            note_of(edition(made), made, "finance", number, T, roomy=True),
+            Envelope("costs@example.com", ["ann@example.com"]),
         )
         for number, made in enumerate((CASES["provisional"], CASES["correction"]))
     )

@@ -77,6 +77,18 @@ def test_who_is_late_is_said():
     assert late == Standing("provisional", ("cost_explorer of 1234 tells of days to 2026-03-07",))
 
 
+def _through(one: Standing) -> tuple[date | None, date | None]:
+    return one.complete_through, one.final_through
+
+
+def test_which_days_are_complete_and_which_final_is_said_of_the_latest_source():
+    week = Span(date(2026, 3, 2), date(2026, 3, 8))
+    books = [replace(BOOK, final_through=date(2026, 3, 4)), replace(BOOK, closed_through=date(2026, 3, 7))]
+    assert _through(standing(books, week, NOW)) == (date(2026, 3, 7), None)
+    books[1] = replace(books[1], final_through=date(2026, 3, 3))
+    assert _through(standing(books, week, NOW)) == (date(2026, 3, 7), date(2026, 3, 3))
+
+
 @pytest.mark.parametrize(
     ("logged", "stage", "total", "action"),
     [
