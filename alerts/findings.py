@@ -111,5 +111,15 @@ def _anomaly_in_words(event: CostAnomaly, rise: Decimal) -> str:
     relative = share(_EXACT.divide(abs(rise), abs(event.expected)))
     return (
         f"{cost}, {money(abs(rise), event.currency)} ({relative}) {word} than the "
-        f"{money(event.expected, event.currency)} expected"
+        f"{money(event.expected, event.currency)} expected{_cause_in_words(event, rise)}"
     )
+
+
+def _cause_in_words(event: CostAnomaly, rise: Decimal) -> str:
+    match event.cause:
+        case "usage":
+            return f"; {'more' if rise >= 0 else 'less'} was used"
+        case "rate":
+            return f"; the price of what was used is {'higher' if rise >= 0 else 'lower'}"
+        case _:
+            return ""

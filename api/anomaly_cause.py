@@ -1,7 +1,7 @@
 """Whether an anomaly is more usage or another price, by the lines of its days and of the four weeks before it.
 
-The stream does not know: totals carry no quantities, and two more numbers for every usage type would pass through every
-step for the few that are asked about. Lines have them, so one anomaly is weighed when somebody looks at it.
+The stream says which of the two it is; how much of each, the lines say when somebody looks at one anomaly: they have
+the quantities of every usage type, in every region.
 """
 
 from collections import defaultdict

@@ -1,6 +1,5 @@
 """Unit prices learnt from statements; what of a change is usage and what is rate; how wrong estimates are."""
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from math import exp, isfinite, log, sqrt
 from typing import Any, Literal
@@ -80,13 +79,6 @@ class UnitPrice:
         """Standard deviation of the price, as a share of it."""
         return sqrt(self.square + _LEAST_SPREAD**2)
 
-    def cost(self, quantity: float) -> tuple[float, float]:
-        """Return what a quantity costs in currency units, and the standard deviation of that."""
-        if not self.known:
-            raise ValueError("no price was learnt yet; ask `known` first, or take a price list's")
-        found = exp(self.price) * quantity
-        return found, abs(found) * self.spread
-
     def split(self, cost: float, quantity: float, expected_cost: float) -> Change:
         """Return what of `cost` − `expected_cost` is usage and what is rate.
 
@@ -103,15 +95,6 @@ class UnitPrice:
         if not self.known or cost <= 0 or quantity <= 0:
             return False
         return abs(log(cost / quantity) - self.price) > _OUTSIDE * self.spread
-
-    def plain(self) -> dict[str, Any]:
-        """Return the state as plain data."""
-        return asdict(self)
-
-    @classmethod
-    def from_plain(cls, state: Mapping[str, Any]) -> "UnitPrice":
-        """Return what `plain` described."""
-        return cls(**state)
 
 
 @dataclass(slots=True)
@@ -138,10 +121,5 @@ class EstimateError:
         return found, abs(found) * sqrt(self.square)
 
     def plain(self) -> dict[str, Any]:
-        """Return the state as plain data."""
+        """Return the state as plain data, by the names of the attributes."""
         return asdict(self)
-
-    @classmethod
-    def from_plain(cls, state: Mapping[str, Any]) -> "EstimateError":
-        """Return what `plain` described."""
-        return cls(**state)

@@ -64,7 +64,7 @@ def anomalies(options: AnomaliesOptions) -> Step:
         name="anomalies",
         inputs=(AGGREGATES, FEEDBACK),
         open=lambda partition, state, counts: AnomaliesPartition(options, partition, state, counts),
-        until={CostAggregate.SUBJECT: "row_effective"},
+        until={CostAggregate.SUBJECT: "price_before"},
     )
 
 
@@ -133,6 +133,11 @@ class AnomaliesPartition:
             lane = self._lane(name)
             lane.take(event.series, rows)
             lane.join(_book(event))
+        prices = zip(event.price_series, event.price_day, event.price_cost, event.price_before, strict=True)
+        for place, day, cost, before in prices:
+            lane_name = lanes[place]
+            if lane_name in touched:
+                self._lanes[lane_name].take_price(event.series[place], day, cost, before)
         return [self._lanes[name] for name in touched]
 
     def _lane(self, name: str) -> Lane:

@@ -20,11 +20,13 @@ KEPT = 35
 """Days for which the costs of settled days are kept."""
 _BUCKETS = 64
 
+#: Where the prices of a family's day stand among its parts.
+_PRICES = "@prices"
 _KINDS = tuple(str(int(kind)) for kind in ChargeKind)
 
 #: Family, part of it, and place of its bucket.
 Spot = tuple[str, str, int]
-#: Family → part of it (empty: its own total) → charge class → amount in 10⁻¹⁸ units.
+#: Family → part of it (empty: its own total) → charge class → amount in 10⁻¹⁸ units; and what its prices did.
 Costs = dict[str, dict[str, dict[str, int]]]
 
 
@@ -54,6 +56,24 @@ class DayCosts:
 
     def put(self, spot: Spot, day: int, kind: int, units: int) -> int:
         """Set what a series costs on a day (since 1970) in a charge class, and return what it was."""
+        kinds = self._kinds(spot, day)
+        name = _KINDS[kind]
+        before = kinds.get(name, 0)
+        kinds[name] = units
+        return before
+
+    def put_price(self, spot: Spot, day: int, cost: int, before: int) -> None:
+        """Set what a family's usage of a day costs, and what it would have cost at earlier prices."""
+        family, _, place = spot
+        kinds = self._kinds((family, _PRICES, place), day)
+        kinds["cost"], kinds["before"] = cost, before
+
+    def price(self, day: int, family: str) -> tuple[int, int]:
+        """Return what `put_price` was given; zeros where nothing is known of the prices of a day."""
+        kinds = self.parts(day, family).get(_PRICES, {})
+        return kinds.get("cost", 0), kinds.get("before", 0)
+
+    def _kinds(self, spot: Spot, day: int) -> dict[str, int]:
         family, part, place = spot
         bucket = self._written.get((day, place))
         if bucket is None:
@@ -67,10 +87,7 @@ class DayCosts:
         kinds = parts.get(part)
         if kinds is None:
             kinds = parts[part] = {}
-        name = _KINDS[kind]
-        before = kinds.get(name, 0)
-        kinds[name] = units
-        return before
+        return kinds
 
     def of(self, day: int) -> Iterator[tuple[str, dict[str, dict[str, int]]]]:
         """Yield the families of a day with their parts."""

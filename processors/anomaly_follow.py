@@ -15,7 +15,7 @@ from processors.anomaly_bank import Bank, Scored
 from processors.anomaly_calendars import Calendars, Told
 from processors.anomaly_days import DayCosts
 from processors.anomaly_incidents import Incident, Shown, incident_id
-from processors.anomaly_parts import contributors, is_divided
+from processors.anomaly_parts import cause_of, contributors, is_divided
 from processors.step import State
 from schemas.events import AnomalyShape
 
@@ -93,7 +93,7 @@ class Following:
                 past = Shown(earlier, actual, expected, max(expected - band, 0.0), expected + band)
                 incident = incident.outside(past, 0.0)
         incident = replace(incident, shape=shape, confirmed=confirmed, shown=shown)
-        self._keep(replace(incident, parts=self._parts(incident)))
+        self._keep(self._explained(incident))
 
     def _shape(self, window: int, shown: Shown) -> AnomalyShape:
         if shown.actual <= _VANISHED * shown.expected:
@@ -129,7 +129,7 @@ class Following:
         shown = Shown(day, cost, 0.0, 0.0, 0.0)
         incident = Incident("", key, "new", day, day, 1, 0.0, shown, until=day + _NEW_DAYS - 1, last=day)
         incident = self._named(key, "new", day, incident)
-        self._keep(replace(incident, parts=self._parts(incident)))
+        self._keep(self._explained(incident))
 
     def tell(self, told: Told) -> None:
         """Take what a calendar says; it closes by itself after a week."""
@@ -196,18 +196,30 @@ class Following:
             found = scored.day == incident.opened and not incident.confirmed
             incident = _with_day(incident, scored, row, outside=found or _is_outside(incident, scored, row))
         if incident.shown.day != before.day:
-            incident = replace(incident, parts=self._parts(incident) or incident.parts)
+            incident = self._explained(incident)
         return incident
 
-    def _parts(self, incident: Incident) -> tuple[tuple[str, float], ...]:
+    def _explained(self, incident: Incident) -> Incident:
+        """Return an incident with what carries it and whether it is usage or rate, as its newest day shows it.
+
+        The first day of which prices are known says the cause: later ones may be as expected.
+        """
         if not is_divided(incident.series):
-            return ()
-        found = contributors(self._days, incident.series, incident.kind, incident.shown.day, incident.since)
-        return tuple(found)
+            return incident
+        shown = incident.shown
+        where = self._days, incident.series, incident.kind, shown.day, incident.since
+        cause = incident.cause
+        if cause == "unknown":
+            cause = cause_of(*where, actual=shown.actual, expected=shown.expected)
+        return replace(
+            incident,
+            parts=tuple(contributors(*where)) or incident.parts,
+            cause=cause,
+        )
 
     def remember(self, told: Incident) -> None:
         """Remember what was told of an incident; what days added that are not settled is left out."""
-        self._keep(replace(self._known[told.id], said=told.said, parts=told.parts))
+        self._keep(replace(self._known[told.id], said=told.said, parts=told.parts, cause=told.cause))
 
     def forget(self, day: int) -> None:
         """Forget incidents that were over before a day."""

@@ -13,7 +13,7 @@ from math import isfinite
 from typing import Any, Literal
 
 from processors.series import ChargeKind, parse
-from schemas.events import AnomalyShape, Contributor, CostAggregate, CostAnomaly
+from schemas.events import AnomalyCause, AnomalyShape, Contributor, CostAggregate, CostAnomaly
 from spendstream.clock import day_of
 from spendstream.money import from_units
 
@@ -58,6 +58,8 @@ class Incident:
         Actual less expected of its settled days outside, and how many days they are.
     tail
         The same of the days since, which count when another one is outside.
+    cause
+        Whether it is usage or rate.
     said
         What was told last.
     """
@@ -79,6 +81,7 @@ class Incident:
     ended: int | None = None
     withdrawn: bool = False
     parts: tuple[tuple[str, float], ...] = ()
+    cause: AnomalyCause = "unknown"
     said: tuple[Any, ...] = field(default=())
 
     @property
@@ -147,7 +150,7 @@ def event_of(incident: Incident, event: CostAggregate) -> tuple[Incident, CostAn
     """Return what is to be told of an incident, None when nothing has changed; and the incident that remembers it."""
     shown = incident.shown
     state: State = "withdrawn" if incident.withdrawn else "closed" if incident.ended is not None else "open"
-    said = (state, shown.day, incident.shape, shown.actual, incident.excess)
+    said = (state, shown.day, incident.shape, incident.cause, shown.actual, incident.excess)
     if _alike(incident.said, said) or (incident.withdrawn and not incident.said):
         return incident, None
     goes_on = state == "open" and incident.said and incident.said[0] == "open"
@@ -156,9 +159,9 @@ def event_of(incident: Incident, event: CostAggregate) -> tuple[Incident, CostAn
 
 def _alike(before: tuple[Any, ...], now: tuple[Any, ...]) -> bool:
     """Say whether there is nothing new to tell: the same, but for amounts that hardly moved."""
-    if before[:3] != now[:3]:
+    if before[:4] != now[:4]:
         return False
-    return all(abs(one - other) <= _HARDLY * abs(other) for one, other in zip(before[3:], now[3:], strict=True))
+    return all(abs(one - other) <= _HARDLY * abs(other) for one, other in zip(before[4:], now[4:], strict=True))
 
 
 def _event(incident: Incident, event: CostAggregate, state: State) -> CostAnomaly:
@@ -187,7 +190,7 @@ def _event(incident: Incident, event: CostAggregate, state: State) -> CostAnomal
         p=1.0 if by_calendar else 10**-incident.score,
         passes=True,
         shape=incident.shape,
-        cause="unknown",
+        cause=incident.cause,
         since=datetime.combine(day_of(incident.since), time(), UTC),
         impact_so_far=_money(incident.excess),
         impact_per_day=_money(a_day),

@@ -117,6 +117,12 @@ class Lane:
             if day <= told and before != units:
                 head.changed.setdefault(f"{series[index]}|{kind}|{day}", before)
 
+    def take_price(self, family: str, day: int, cost: int, before: int) -> None:
+        """Take what the usage of a day costs, and would have cost at earlier prices; the day's costs come before it."""
+        head = self._head
+        if head.first is not None and day >= head.first and (head.settled is None or day > head.settled - KEPT):
+            self.days.put_price(spot_of(family), day, cost, before)
+
     def _admits(self, day: int) -> bool:
         """Say whether a day can still be taken; one before the first lets all be learnt again, while it can."""
         head = self._head

@@ -1,4 +1,4 @@
-"""Which parts of an account's service carry a change: its regions, and its usage types.
+"""Which parts of an account's service carry a change, its regions and its usage types; and whether prices moved.
 
 What each part usually costs is the median of its last two settled weeks before the change.
 """
@@ -6,11 +6,15 @@ What each part usually costs is the median of its last two settled weeks before 
 from statistics import median
 
 from detection.explain import Leaf, root_cause
+from detection.unit_price import UnitPrice
 from processors.anomaly_days import DayCosts
-from processors.series import parse
+from processors.series import ChargeKind, parse
+from schemas.events import AnomalyCause
 
 _DAYS = 14
 _LEAST_SHARE = 0.05
+_COVERED = 0.5
+"""The share of a day's cost of which quantities must be known."""
 _NAMES = ("region", "usage_type")
 _UNITS = 10**18
 _TO_DEVIATION = 1.4826
@@ -39,6 +43,23 @@ def contributors(days: DayCosts, family: str, kind: int, day: int, since: int) -
                 if one.share >= _LEAST_SHARE
             ]
     return found
+
+
+def cause_of(
+    days: DayCosts, family: str, kind: int, day: int, since: int, *, actual: float, expected: float
+) -> AnomalyCause:
+    """Return whether a day's change is more usage or another price, by what the same usage cost before the change."""
+    if kind != ChargeKind.USAGE:
+        return "unknown"
+    price = UnitPrice()
+    for number in range(_DAYS, 0, -1):
+        price.learn(*days.price(since - number, family))
+    units, at_earlier = days.price(day, family)
+    cost = units / _UNITS
+    if not price.known or at_earlier <= 0 or cost < _COVERED * actual or cost <= 0:
+        return "unknown"
+    change = price.split(cost, at_earlier / _UNITS, expected * cost / actual)
+    return "rate" if change.mostly == "rate" and price.changed(cost, at_earlier / _UNITS) else "usage"
 
 
 def is_divided(series: str) -> bool:

@@ -15,6 +15,9 @@ Contribution = dict[str, Columns]
 #: The sections, by what their names are.
 OWN, HOURS, TAGS = "own", "hours", "tags"
 
+#: A section that `processors.known_prices` adds: the cost of usage, and what it would have cost at earlier prices.
+PRICES = "prices"
+
 #: Name of the scope's own total; its series is the account's service.
 TOTAL = ""
 

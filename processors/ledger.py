@@ -8,6 +8,7 @@ State of a shard (keys; a *book* is one source's word about one billing account)
   `o` is announced, what came later is still open;
 - `d/{book}/{day}`: the shard's totals of the series that hold many scopes (organisation, provider, account, service,
   tag), as announced, and `k`, the entries of the day;
+- `k/…`: earlier prices of usage types (`processors.known_prices`);
 - `b/{book}`: ids of the readings closed last and the newest closed day; `count`: the shard's own count of closes;
 - `r/{provider}/{billing account}`: the source that this shard takes for the source of record.
 
@@ -23,7 +24,8 @@ from datetime import date
 from typing import Any
 
 from processors.columns import Changed, changed
-from processors.contribution import HOURS, OWN, TAGS, TOTAL, Contribution, added, contribution
+from processors.contribution import HOURS, OWN, PRICES, TAGS, TOTAL, Contribution, added, contribution
+from processors.known_prices import KnownPrices
 from processors.rows import Row, Rows, cut
 from processors.series import partition_of, quoted
 from processors.step import Output, State, Step
@@ -96,6 +98,7 @@ class LedgerPartition:
         self._sources: dict[str, Any] = {}
         self._books: dict[str, Any] = {}
         self._marks: dict[str, dict[str, int]] = {}
+        self._prices = KnownPrices(state)
         #: Of this shard's closes.
         self._count: Any = state.get("count") or 0
         self._open: dict[str, set[str]] = {}
@@ -147,6 +150,9 @@ class LedgerPartition:
     def _assemble(self, statement: CostStatement, known: Any) -> tuple[Contribution | None, Any]:  # noqa: ANN401
         """Return the contribution of a whole statement, or None and the parts that are there so far."""
         own = contribution(statement, self._options.tags)
+        priced = self._prices.index(statement)
+        if priced is not None:
+            own[PRICES] = priced
         if statement.parts == 1:
             return own, None
         if known is not None and known[0] > statement.version:
@@ -328,6 +334,7 @@ class _Changes:
 
         of_own = changed(before.get(OWN), after.get(OWN))
         rows.extend(own, day, of_own.now)
+        rows.extend_prices(own, day, changed(before.get(PRICES), after.get(PRICES)).now)
         for name, label, billed, effective in _differences(of_own):
             if name != TOTAL:
                 break  # the scope's own total comes first

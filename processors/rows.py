@@ -43,6 +43,10 @@ class Rows:
     row_kind: list[int] = field(default_factory=list)
     row_billed: list[int] = field(default_factory=list)
     row_effective: list[int] = field(default_factory=list)
+    price_series: list[int] = field(default_factory=list)
+    price_day: list[int] = field(default_factory=list)
+    price_cost: list[int] = field(default_factory=list)
+    price_before: list[int] = field(default_factory=list)
     hour_series: list[int] = field(default_factory=list)
     hour_day: list[int] = field(default_factory=list)
     hour_kind: list[int] = field(default_factory=list)
@@ -56,8 +60,8 @@ class Rows:
         self._index = _Index(self.series)
 
     def __len__(self) -> int:
-        """Return the number of rows, hours included."""
-        return len(self.row_series) + len(self.hour_series)
+        """Return the number of rows, prices and hours included."""
+        return len(self.row_series) + len(self.price_series) + len(self.hour_series)
 
     def index_of(self, series: str) -> int:
         """Return the place of `series` in the dictionary, adding it when it is new."""
@@ -89,6 +93,14 @@ class Rows:
         self.row_billed += billed
         self.row_effective += effective
 
+    def extend_prices(self, family: str, day: int, columns: Columns) -> None:
+        """Append what a family's usage of a day costs, and would have cost at earlier prices."""
+        names, _, cost, before = columns
+        self.price_series += [self.index_of(family)] * len(names)
+        self.price_day += [day] * len(names)
+        self.price_cost += cost
+        self.price_before += before
+
     def extend_hours(self, family: str, day: int, columns: Columns) -> None:
         """Append the hours of one family and day; the names are hours, 0 to 23."""
         hours, kinds, billed, effective = columns
@@ -105,10 +117,11 @@ class Rows:
 
 
 _ROW_COLUMNS = ("row_series", "row_day", "row_kind", "row_billed", "row_effective")
+_PRICE_COLUMNS = ("price_series", "price_day", "price_cost", "price_before")
 _HOUR_COLUMNS = ("hour_series", "hour_day", "hour_kind", "hour_hour", "hour_billed", "hour_effective")
 
 #: The fields of an event that make up its rows.
-COLUMNS = ("series", *_ROW_COLUMNS, *_HOUR_COLUMNS)
+COLUMNS = ("series", *_ROW_COLUMNS, *_PRICE_COLUMNS, *_HOUR_COLUMNS)
 
 
 def unfold(event: Rows | CostPartial | CostAggregate) -> Iterator[Row]:
@@ -140,6 +153,11 @@ def hour_runs(event: Rows, families: Sequence[str]) -> Iterator[tuple[str, int, 
     return _runs(map(families.__getitem__, event.hour_series), event.hour_day)
 
 
+def price_runs(event: Rows, families: Sequence[str]) -> Iterator[tuple[str, int, slice]]:
+    """Yield the runs of prices of one family and day."""
+    return _runs(map(families.__getitem__, event.price_series), event.price_day)
+
+
 def _runs(families: Iterable[str], days: Sequence[int]) -> Iterator[tuple[str, int, slice]]:
     start = 0
     for (family, day), run in groupby(zip(families, days, strict=True)):
@@ -149,16 +167,15 @@ def _runs(families: Iterable[str], days: Sequence[int]) -> Iterator[tuple[str, i
 
 
 def cut(rows: Rows, most: int) -> list[Rows]:
-    """Return rows in pieces of at most `most`, hours last; at least one piece, which may be empty."""
+    """Return rows in pieces of at most `most`, then prices, hours last; at least one piece, which may be empty."""
     if len(rows) <= most:
         return [rows]
-    whole = len(rows.row_series)
     pieces = []
     for start in range(0, len(rows), most):
-        end = start + most
-        piece = Rows()
-        _copy(rows, piece, _ROW_COLUMNS, slice(start, end))
-        _copy(rows, piece, _HOUR_COLUMNS, slice(max(start - whole, 0), max(end - whole, 0)))
+        piece, begin = Rows(), start
+        for names in (_ROW_COLUMNS, _PRICE_COLUMNS, _HOUR_COLUMNS):
+            _copy(rows, piece, names, slice(max(begin, 0), max(begin + most, 0)))
+            begin -= len(getattr(rows, names[0]))
         pieces.append(piece)
     return pieces
 

@@ -7,7 +7,8 @@ overtaken: its waiting partials are applied with those of the next reading of th
 State of a partition (keys; a *slot* is a shard and a book):
 
 - `p/{book}/{shard}/{count}/{part}`: a partial that waits;
-- `f/{family}/{day}`: by slot, the columns of the family's series (`own`) and its hours (`hours`);
+- `f/{family}/{day}`: by slot, the columns of the family's series (`own`), its hours (`hours`), and how its prices
+  move (`prices`);
 - `w/{family}`: day totals of the last 31 days and month totals of the family's own series, for rolling windows;
 - `b/{book}`: the book's number, last count by shard, readings announced last, closed and final days;
 - `version`: the partition's own count of announcements.
@@ -19,11 +20,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from processors.columns import Columns, by_name, in_order, replaced
-from processors.contribution import TOTAL
+from processors.contribution import HOURS, OWN, PRICES, TOTAL
 from processors.ledger import MAX_ROWS, book_of
 from processors.rolling import Sheet, WindowTotal
-from processors.rows import COLUMNS, Rows, cut, hour_runs, runs
-from processors.series import WINDOWS, family_of
+from processors.rows import COLUMNS, Rows, cut, hour_runs, price_runs, runs
+from processors.series import WINDOWS, ChargeKind, family_of
 from processors.step import Output, State, Step
 from schemas.events import CostAggregate, CostPartial, Event
 from spendstream.clock import day_number
@@ -215,7 +216,6 @@ _DayChange = dict[int, tuple[tuple[int, int], tuple[int, int]]]
 
 #: Slot → section → columns, one family's day.
 _Entry = dict[str, dict[str, Columns]]
-_OWN, _HOURS = "own", "hours"
 
 
 class _Changed:
@@ -234,12 +234,18 @@ class _Changed:
         for family, day, run in runs(partial, families):
             names = [suffixes[index] for index in partial.row_series[run]]
             self._day(family, day).replace(
-                slot, _OWN, [names, partial.row_kind[run], partial.row_billed[run], partial.row_effective[run]]
+                slot, OWN, [names, partial.row_kind[run], partial.row_billed[run], partial.row_effective[run]]
+            )
+        for family, day, run in price_runs(partial, families):
+            self._day(family, day).replace(
+                slot,
+                PRICES,
+                [[TOTAL], [int(ChargeKind.USAGE)], partial.price_cost[run], partial.price_before[run]],
             )
         for family, day, run in hour_runs(partial, families):
             self._day(family, day).replace(
                 slot,
-                _HOURS,
+                HOURS,
                 [
                     partial.hour_hour[run],
                     partial.hour_kind[run],
@@ -259,8 +265,9 @@ class _Changed:
         """Write the days back, and list what has changed."""
         for (family, day), entry in self._days.items():
             self._state.put(f"f/{family}/{day}", entry.slots)  # type: ignore[arg-type]
-            self.rows.extend(family, day, entry.changed(_OWN))
-            self.rows.extend_hours(family, day, entry.changed(_HOURS))
+            self.rows.extend(family, day, entry.changed(OWN))
+            self.rows.extend_prices(family, day, entry.changed(PRICES))
+            self.rows.extend_hours(family, day, entry.changed(HOURS))
             totals = entry.own_totals()
             if totals:
                 self.sheets.setdefault(family, {})[day] = totals
@@ -291,7 +298,7 @@ class _Day:
 
     def own_totals(self) -> _DayChange:
         """Return what the family's own total was and is, by charge class, where it was replaced."""
-        kinds = {kind for _, new in self._replaced.get(_OWN, []) for kind in new[1][: new[0].count(TOTAL)]}
+        kinds = {kind for _, new in self._replaced.get(OWN, []) for kind in new[1][: new[0].count(TOTAL)]}
         return {kind: (_own_total(self._before, kind), _own_total(self.slots, kind)) for kind in sorted(kinds)}
 
 
@@ -303,7 +310,7 @@ def _sum_of(said: list[dict[tuple[Any, int], tuple[int, int]]], row: tuple[Any, 
 def _own_total(entry: _Entry, kind: int) -> tuple[int, int]:
     billed = effective = 0
     for sections in entry.values():
-        for name, other, its_billed, its_effective in zip(*sections.get(_OWN, ()), strict=True):
+        for name, other, its_billed, its_effective in zip(*sections.get(OWN, ()), strict=True):
             if name != TOTAL:
                 break  # the family's own total comes first
             if other == kind:

@@ -147,6 +147,7 @@ def _part(scope: Scope, lines: Sequence[Line], said: Said, part: int, parts: int
             absent = [row for row, value in enumerate(values) if value is None]
             if name != "blended":
                 columns[f"{name}_absent"] = absent
+    used = _used(lines)
     columns["charge_category"] = [details.index(line.charge_category) for line in lines]
     if any(line.charge_end is not None for line in lines):
         after = day_number(scope.day) + 1
@@ -159,6 +160,9 @@ def _part(scope: Scope, lines: Sequence[Line], said: Said, part: int, parts: int
         kind=[int(line.kind) for line in lines],
         region=[strings.index(line.region) for line in lines],
         usage_type=[strings.index(line.usage_type) for line in lines],
+        used_type=[strings.index(name) for name in used],
+        used_quantity=[quantity for quantity, _ in used.values()],
+        used_cost=[cost for _, cost in used.values()],
         strings=strings.entries,
         tag_sets=[dict(pairs) for pairs in tag_sets],
         tags=_optional(tags),
@@ -168,6 +172,16 @@ def _part(scope: Scope, lines: Sequence[Line], said: Said, part: int, parts: int
         details=details.entries,
         **columns,
     )
+
+
+def _used(lines: Sequence[Line]) -> dict[str, tuple[int, int]]:
+    """Return how much of each usage type was used, and what it cost, where lines have quantities."""
+    used: dict[str, tuple[int, int]] = {}
+    for line in lines:
+        if line.quantity and line.usage_type and line.kind == ChargeKind.USAGE:
+            quantity, cost = used.get(line.usage_type, (0, 0))
+            used[line.usage_type] = quantity + line.quantity, cost + line.effective
+    return {name: (quantity, cost) for name, (quantity, cost) in used.items() if quantity > 0}
 
 
 def _optional(column: list[int]) -> list[int]:

@@ -570,6 +570,15 @@ class CostAggregate:
     """Billed cost of the day."""
     row_effective: Sequence[int] = ()
     """Effective cost of the day."""
+    price_series: Sequence[int] = ()
+    """Index into series: an account's service."""
+    price_day: Sequence[int] = ()
+    """Charge day."""
+    price_cost: Sequence[int] = ()
+    """Effective cost of the day's usage that has quantities."""
+    price_before: Sequence[int] = ()
+    """What the same usage would have cost at earlier prices: how price_cost ÷ this moves from day to day is how prices
+    moved."""
     hour_series: Sequence[int] = ()
     """Index into series."""
     hour_day: Sequence[int] = ()
@@ -874,6 +883,15 @@ class CostPartial:
     """Billed cost of the day."""
     row_effective: Sequence[int] = ()
     """Effective cost of the day."""
+    price_series: Sequence[int] = ()
+    """Index into series: an account's service."""
+    price_day: Sequence[int] = ()
+    """Charge day."""
+    price_cost: Sequence[int] = ()
+    """Effective cost of the day's usage that has quantities."""
+    price_before: Sequence[int] = ()
+    """What the same usage would have cost at earlier prices: how price_cost ÷ this moves from day to day is how prices
+    moved."""
     hour_series: Sequence[int] = ()
     """Index into series."""
     hour_day: Sequence[int] = ()
@@ -947,6 +965,12 @@ class CostStatement:
     """Index into tag_sets; optional column."""
     hour: Sequence[int] = ()
     """UTC hour of the charge day, -1 for none; optional column."""
+    used_type: Sequence[int] = ()
+    """Usage types of which a quantity was used, index into strings; each once."""
+    used_quantity: Sequence[int] = ()
+    """How much of each was used, over the lines of usage."""
+    used_cost: Sequence[int] = ()
+    """Effective cost of that."""
     billed: Sequence[int] = ()
     """FOCUS BilledCost."""
     effective: Sequence[int] = ()

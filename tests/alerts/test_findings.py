@@ -118,11 +118,16 @@ def test_fee_rules_take_fees_and_credits_alone():
     assert told(fees, anomaly(), anomaly(shape="fee_doubled", kind=1)) == [[], [("crossed", "warning")]]
 
 
-def test_an_alert_says_what_where_how_much():
-    finding = of_anomaly(RISES, anomaly())
+@pytest.mark.parametrize(
+    ("cause", "why"),
+    [("unknown", ""), ("usage", "; more was used"), ("rate", "; the price of what was used is higher")],
+)
+def test_an_alert_says_what_where_how_much_and_whether_it_is_usage_or_rate(cause, why):
+    finding = of_anomaly(RISES, anomaly(cause=cause))
     assert finding is not None
     assert finding.says == (
         "AmazonS3 of account 1234 cost 120.00 USD on 2026-03-09, 100.00 USD (500 %) more than the 20.00 USD expected"
+        f"{why}"
     )
 
 

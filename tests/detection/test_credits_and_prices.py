@@ -71,14 +71,15 @@ def test_more_usage_is_told_from_a_higher_price():
 def test_a_new_price_is_taken_after_three_days():
     price = priced()
 
-    before = [price.cost(1)[0] for _ in range(4) if price.learn(0.1 * 100, 100) is None]
+    is_another = [price.changed(10, 100) for _ in range(4) if price.learn(10, 100) is None]
 
-    assert before == pytest.approx([0.08, 0.08, 0.1, 0.1])
+    assert is_another == [True, True, False, False]
 
 
-def test_a_price_is_asked_for_only_when_known():
-    with pytest.raises(ValueError, match="price list"):
-        UnitPrice().cost(3)
+def test_without_a_price_all_of_a_change_is_usage():
+    nothing_known = UnitPrice()
+
+    assert (nothing_known.split(9, 3, 4).usage, nothing_known.changed(9, 3)) == (5, False)
 
 
 @pytest.mark.parametrize(("cost", "quantity"), [(0, 5), (5, 0), (-1, 5), (float("nan"), 5), (5, float("inf"))])
@@ -99,5 +100,3 @@ def test_an_estimates_bias_is_taken_out_and_its_band_narrows():
 
     assert middle == pytest.approx(60, rel=0.02)
     assert spread < 3
-    assert UnitPrice.from_plain(json.loads(json.dumps(priced().plain()))) == priced()
-    assert EstimateError.from_plain(error.plain()) == error

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from datetime import time as time_of_day
 from functools import cache
@@ -19,6 +19,7 @@ from processors.pipeline import steps
 from processors.runner import StepRunner
 from processors.step import DictState
 from schemas.events import AnomalyFeedback, CostAggregate, CostAnomaly, CostForecast, Event, JudgedSeries
+from spendstream.clock import day_number
 from spendstream.read_back import read_back_messages
 from spendstream.topics import AGGREGATES, ANOMALIES, FEEDBACK, FORECASTS, Topic
 from tests.kafka_backends import Backend
@@ -67,16 +68,29 @@ def eventful(day: int) -> Costs:
     return costs
 
 
+def with_prices(event: CostAggregate, days: Sequence[int]) -> CostAggregate:
+    """Return an announcement that says how the prices of EC2 moved on some days: they are what rises."""
+    costs = [eventful(day)[EC2, USAGE] for day in days]
+    rises = [1.6 if DAYS + 3 <= day <= DAYS + 6 else 1.0 for day in days]
+    return replace(
+        event,
+        price_series=[event.series.index(EC2)] * len(days),
+        price_day=[day_number(day_of(day)) for day in days],
+        price_cost=[round(cost) * 10**18 for cost in costs],
+        price_before=[round(cost / rise) * 10**18 for cost, rise in zip(costs, rises, strict=True)],
+    )
+
+
 @cache
 def history() -> Sequence[CostAggregate]:
     """Return a first reading of all days, and then of one noon after another, each day first told in half."""
-    events = [announcement(1, {day: eventful(day) for day in range(DAYS)}, DAYS)]
+    events = [with_prices(announcement(1, {day: eventful(day) for day in range(DAYS)}, DAYS), range(DAYS))]
     for day in range(DAYS, DAYS + LAST):
         partial = {key: 0.5 * cost for key, cost in eventful(day).items()}
         days = {day: partial, day - 1: eventful(day - 1)}
         if day == DAYS + 14:
             days[DAYS + 1] = ordinary(DAYS + 1)
-        events.append(announcement(len(events) + 1, days, day))
+        events.append(with_prices(announcement(len(events) + 1, days, day), [day - 1]))
     return events
 
 
@@ -97,6 +111,7 @@ def expected() -> Sequence[Event]:
     found = told(history(), {})
     states = {one.state for one in found if isinstance(one, CostAnomaly)}
     assert states == {"open", "updated", "closed", "withdrawn"}
+    assert {one.cause for one in found if isinstance(one, CostAnomaly)} == {"unknown", "rate"}
     assert any(isinstance(one, CostForecast) for one in found)
     return found
 
