@@ -26,11 +26,13 @@ Annals of Applied Statistics 1(1).
 """
 
 from dataclasses import dataclass
-from math import expm1, log
+from math import log
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from detection.cut_tail import cut_tail
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -38,21 +40,20 @@ Bools = NDArray[np.bool_]
 START = 3.5
 """−ln p from where the tail is described by its excess: p = 0.03."""
 FAR = 8.0
-"""−ln p from where the heavy tail is a power, and where the light one nearly never is: p = 0.0003."""
+"""−ln p from where the heavy tail is a power, and where the light one nearly never is: p = 0.0003, once in ten years.
+
+Of hours, of which there are 24 times as many, −ln p is there larger by ln 24.
+"""
 INCIDENT_EVERY = 300.0
 """Days in which one exceedance beyond `FAR` may be an incident of which nothing is learnt."""
 APART = 7
 """Periods within which exceedances count as one."""
 DAYS_A_WEEK = 7
-_HEAVIEST = 6.0
-_SOLVING = 8
 _SHARE_PRIOR = 400.0
 _BEFORE = 1.05
 """The mean excess before any is seen."""
 _WEAKEST, _STRONGEST = 60.0, 150.0
 """Between how many exceedances of its own the organisation's figure counts in a series' tail."""
-_CUT_VARIANCE = 0.76
-"""Variance of an exponential variable of mean 1 that lies below `FAR` − `START`."""
 _TO_DEVIATION = 1.4826
 _ENOUGH = 6.0
 """Exceedances to be expected from where a series has a say in the organisation's figure."""
@@ -100,6 +101,8 @@ class TailCalibration:
         self.memory = memory
         self.bounded = bounded
         self.incidents = 1 / (INCIDENT_EVERY * a_day)
+        self.far = FAR + log(a_day)
+        self._cut = cut_tail(self.far - START)
         self.series: Floats = np.zeros((6, 0))
         self._heavy: Heavy | None = None
 
@@ -118,14 +121,14 @@ class TailCalibration:
         calm = 1 - self.heavy().belief
         seen, outside, far = (float(one @ calm) for one in (count, beyond, excess))
         share = (outside + _IMAGINED) / (seen + _IMAGINED * float(np.exp(START)))
-        tail = float(_uncut(np.array((far + _IMAGINED * _cut(_BEFORE)) / (outside + _IMAGINED))))
+        tail = self._cut.whole((far + _IMAGINED * self._cut.seen(_BEFORE)) / (outside + _IMAGINED))
         informed = (count * share >= _ENOUGH) & (calm > _LIKELY)
         if not informed.any():
             return share, tail, _WEAKEST
         weight = 1 / (1 + _ENOUGH / informed.sum())
         own = excess[informed] / np.maximum(beyond[informed], 1.0)
         spread = (_TO_DEVIATION * float(np.median(np.abs(own - np.median(own))))) ** 2
-        by_chance = _CUT_VARIANCE * tail**2 * float(np.mean(1 / np.maximum(beyond[informed], 1.0)))
+        by_chance = self._cut.variance * tail**2 * float(np.mean(1 / np.maximum(beyond[informed], 1.0)))
         counts = tail**2 / max(spread - by_chance, tail**2 / _STRONGEST)
         return share, tail, _WEAKEST + weight * (min(max(counts, _WEAKEST), _STRONGEST) - _WEAKEST)
 
@@ -143,9 +146,10 @@ class TailCalibration:
         least = _OFTEN * self.incidents
         whole = self.series.sum(axis=1).tolist()
         rate, common, light, wide = 2 * least, 0.5, 1.0, _WIDE
+        cut = self._cut
         for _ in range(_WEIGHINGS):
             odds = log(common / (1 - common))
-            evidence = (self.incidents - rate) * count + log(_below(light) / _below(wide)) * beyond
+            evidence = (self.incidents - rate) * count + log(cut.integral(light) / cut.integral(wide)) * beyond
             evidence += (1 / light - 1 / wide) * excess + log(rate / self.incidents) * far + odds
             belief = 1 / (1 + np.exp(np.minimum(-evidence, 600.0)))
             # by einsum, which adds in one order wherever the numbers lie
@@ -155,9 +159,9 @@ class TailCalibration:
                 (float(belief.sum()) + _HEAVY_SERIES) / (len(count) + _HEAVY_SERIES + _LIGHT_SERIES),
             )
             rate = max((heavy[4] + 1) / (heavy[0] + 1 / (2 * least)), least)
-            light = _pooled(whole[1] - heavy[1], whole[2] - heavy[2], 1.0)
+            light = self._pooled(whole[1] - heavy[1], whole[2] - heavy[2], 1.0)
             light = min(max(light, _NARROWEST), _LIGHT_UP_TO)
-            wide = max(_pooled(heavy[1], heavy[2], _WIDE), _WIDER * light)
+            wide = max(self._pooled(heavy[1], heavy[2], _WIDE), _WIDER * light)
             if abs(common - before) < _SETTLED:
                 break
         power = (heavy[4] + _POWER_PRIOR) / (heavy[5] + _POWER_PRIOR / _POWER)
@@ -171,7 +175,7 @@ class TailCalibration:
         share, tail, prior = self.organisation()
         count, beyond, excess = self.series[:3]
         own_share = (beyond + _SHARE_PRIOR * share) / (count + _SHARE_PRIOR)
-        own_tail = _uncut((excess + prior * _cut(tail)) / (beyond + prior))
+        own_tail = self._cut.wholes((excess + prior * self._cut.seen(tail)) / (beyond + prior))
         rare = -np.log(own_share)
         # the mean excess is itself only known from so many: the predictive tail is Pareto's, not the exponential's
         known = beyond + prior
@@ -179,8 +183,8 @@ class TailCalibration:
         light = rare + known * np.log1p(above / np.maximum(own_tail, 0.8) / known)
         heavy = self.heavy()
         at_far = np.maximum(-np.log(heavy.rate), rare)
-        wild = rare + np.minimum(above / (FAR - START), 1.0) * (at_far - rare)
-        wild += heavy.power * np.log(np.maximum(nominal / FAR, 1.0))
+        wild = rare + np.minimum(above / self._cut.width, 1.0) * (at_far - rare)
+        wild += heavy.power * np.log(np.maximum(nominal / self.far, 1.0))
         with np.errstate(divide="ignore"):
             odds = 1 + _CAUTION * heavy.common
             doubt = odds * heavy.belief / (1 + (odds - 1) * heavy.belief)
@@ -193,18 +197,22 @@ class TailCalibration:
         self.series[3] -= known
         beyond = known & (nominal > START)
         counts = beyond & (self.series[3] <= 0)
-        far = counts & (nominal > FAR)
+        far = counts & (nominal > self.far)
         near = counts & ~far
         self.series[3] = np.where(beyond, APART, np.maximum(self.series[3], 0))
         self.series[0] += known
         self.series[1] += near
         self.series[2] += np.where(near, nominal - START, 0.0)
         self.series[4] += far
-        self.series[5] += np.where(far, np.log(np.maximum(nominal, FAR) / FAR), 0.0)
+        self.series[5] += np.where(far, np.log(np.maximum(nominal / self.far, 1.0)), 0.0)
         kept = np.minimum(1.0, self.memory / np.maximum(self.series[0], 1.0))
         self.series[:3] *= kept
         self.series[4:] *= kept
         self._heavy = None
+
+    def _pooled(self, beyond: float, excess: float, prior: float) -> float:
+        """Return the mean excess of a kind of series."""
+        return self._cut.whole((excess + _ENOUGH * self._cut.seen(prior)) / (beyond + _ENOUGH))
 
     def plain(self) -> dict[str, Any]:
         """Return the state as plain data."""
@@ -214,45 +222,6 @@ class TailCalibration:
         """Take over what `plain` returned."""
         self.series = np.array(state["series"]).reshape(6, -1)
         self._heavy = None
-
-
-def _below(mean: float) -> float:
-    """Return the integral of exp(−x ÷ mean) from 0 to `FAR` − `START`."""
-    return -mean * expm1(-(FAR - START) / mean)
-
-
-def _pooled(beyond: float, excess: float, prior: float) -> float:
-    """Return the mean excess of a kind of series."""
-    place = (excess + _ENOUGH * _cut(prior)) / (beyond + _ENOUGH) / _CUT_STEP
-    below = min(max(int(place), 0), len(_WHOLE) - 2)
-    return _WHOLE[below] + min(max(place - below, 0.0), 1.0) * (_WHOLE[below + 1] - _WHOLE[below])
-
-
-def _cut(mean: float) -> float:
-    """Return the mean of those exponential variables of mean `mean` that lie below `FAR` − `START`."""
-    width = FAR - START
-    return mean - width / expm1(width / mean)
-
-
-def _solved(mean: Floats) -> Floats:
-    width = FAR - START
-    found = mean
-    for _ in range(_SOLVING):
-        found = np.clip(mean + width / np.expm1(width / np.maximum(found, 0.1)), 0.1, _HEAVIEST)
-    return found
-
-
-_CUT_STEP = 0.001
-_CUT_MEANS: Floats = np.arange(0.0, FAR - START + _CUT_STEP, _CUT_STEP)
-_WHOLE_MEANS = _solved(_CUT_MEANS)
-"""The equation solved beforehand: it is asked for some forty times a period."""
-_WHOLE: list[float] = _WHOLE_MEANS.tolist()
-
-
-def _uncut(mean: Floats) -> Floats:
-    """Return the mean of exponential variables, when those of them that lie below `FAR` − `START` have mean `mean`."""
-    found: Floats = np.interp(mean, _CUT_MEANS, _WHOLE_MEANS)
-    return found
 
 
 def needed_log_p(false_alerts_a_week: float, series: int, periods_a_day: int) -> float:

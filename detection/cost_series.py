@@ -15,9 +15,12 @@ from scipy.special import log_ndtr
 
 from detection.calibration import Bools, Floats, TailCalibration, needed_log_p
 from detection.explain import began
+from detection.given import check_version
 from detection.levels import Ints, LevelBank
 from detection.seasons import Calendar
 
+STATE_VERSION = 2
+"""Version of the saved state: raised whenever a number in it changes its meaning, as a season's coefficient may."""
 DAILY_WINDOWS = (1, 2, 7, 28)
 HOURLY_WINDOWS = (1, 2, 24, 72)
 """Periods of the windows."""
@@ -319,10 +322,18 @@ class CostSeries:
     def plain(self) -> dict[str, Any]:
         """Return the state as plain data."""
         own = {name: getattr(self, name).tolist() for name in ("recent", "bases", "squares", "open", "quiet")}
-        return {"levels": self.levels.plain(), "tails": self.tails.plain(), "lasting": self.lasting.plain(), **own}
+        models = {"levels": self.levels.plain(), "tails": self.tails.plain(), "lasting": self.lasting.plain()}
+        return {"version": STATE_VERSION, **models, **own}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take over what `plain` returned."""
+        """Take over what `plain` returned.
+
+        Raises
+        ------
+        ValueError
+            The state is of another version.
+        """
+        check_version(state, STATE_VERSION)
         self.levels.restore(state["levels"])
         self.tails.restore(state["tails"])
         self.lasting.restore(state["lasting"])

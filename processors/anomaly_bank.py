@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from detection.calibration import Bools, Floats
-from detection.cost_series import BAND, LONG, CostSeries, Scores, periods_since
+from detection.cost_series import BAND, LONG, STATE_VERSION, CostSeries, Scores, periods_since
 from detection.forecast import start_of
 from detection.levels import OUTSIDE, Ints
 from detection.packed import packed, unpacked
@@ -289,12 +289,19 @@ class Bank:
             cut = {name: array[..., rows] for name, array in arrays.items() if array.shape}
             yield {
                 "names": self.keys[rows],
+                "version": STATE_VERSION,
                 "period": self.series.levels.period,
                 "arrays": {name: [list(array.shape), packed(array.ravel().tolist())] for name, array in cut.items()},
             }
 
     def restore(self, blocks: Sequence[Mapping[str, Any]]) -> None:
-        """Take over what `blocks` gave, in its order."""
+        """Take over what `blocks` gave, in its order.
+
+        Raises
+        ------
+        ValueError
+            They are of another version of the models.
+        """
         if not blocks:
             return
         arrays = {
@@ -307,15 +314,15 @@ class Bank:
         self._past = arrays.pop("past")
         self._gone = arrays.pop("gone", np.zeros(len(self.keys)))
         self.visible.curves = arrays.pop("visible")
-        self.series.restore(_nested(arrays | {"levels.period": blocks[0]["period"]}))
+        told = {"version": blocks[0]["version"], "levels.period": blocks[0]["period"]}
+        self.series.restore(_nested(arrays | told))
 
 
 def _flat(plain: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in plain.items():
         flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
-    flat.pop("levels.period", None)
-    return flat
+    return {name: value for name, value in flat.items() if name not in {"version", "levels.period"}}
 
 
 def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:

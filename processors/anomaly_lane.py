@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from detection.arrivals import Arrivals
+from detection.cost_series import STATE_VERSION
 from processors.anomaly_bank import Bank, Look, Scored
 from processors.anomaly_calendars import FEES, Calendars, Told
 from processors.anomaly_days import KEPT, DayCosts, Spot, spot_of
@@ -82,11 +83,22 @@ class Lane:
         self._arrivals = Arrivals.from_plain(stored["arrivals"]) if stored else Arrivals()
         self._bank = self._new_bank()
         self._blocks: int = stored["blocks"] if stored else 0
-        blocks: Any = [state.get(f"s/{name}/{number}") for number in range(self._blocks)]
-        self._bank.restore(blocks)
         self._learnt = False
+        self._recall()
         self._incidents = Following(name, state, self._bank, self.days)
         self._advice = Advice(name, state, words)
+
+    def _recall(self) -> None:
+        """Take over the models; in place of those of another version, learn the days that are kept."""
+        blocks: Any = [self._state.get(f"s/{self._name}/{number}") for number in range(self._blocks)]
+        if all(block.get("version") == STATE_VERSION for block in blocks):
+            self._bank.restore(blocks)
+            return
+        settled, first = self._head.settled or 0, self._head.first or 0
+        for day in range(max(first, settled - KEPT + 1), settled + 1):
+            self._bank.settle(day, self._costs(day))
+        self._learnt = True
+        self._counts["models_of_another_version"] += 1
 
     def _new_bank(self) -> Bank:
         return Bank(self._name, self._state, self._options.holidays, self._options.false_alerts_a_week)

@@ -14,11 +14,11 @@ import numpy as np
 
 from bench.detection import bills, bills_model
 from bench.detection.bills_model import Floats
+from bench.detection.bills_rivals import PYTHON
 from detection.forecast import end_of, to_come
 from detection.levels import LevelBank
 from detection.seasons import Calendar
 
-PYTHON = Path(__file__).parents[2] / ".venv-rivals" / "bin" / "python"
 _FROM = 15
 """The day of the month of which the rest is forecast."""
 

@@ -12,7 +12,7 @@ from datetime import UTC
 
 import numpy as np
 
-from bench.detection import bills, bills_model
+from bench.detection import bills, bills_causal, bills_model
 from bench.detection.bills_model import Bills, Floats, Incident
 from detection.cost_series import CostSeries
 from detection.seasons import Calendar
@@ -21,6 +21,8 @@ KINDS = ["step", "forgotten_resource", "runaway_loop", "creep", "two_periods", "
 _TENTH = 0.1
 _KNOWABLE = 16.45
 """σ × root of periods from where nine of ten are within a tenth for one who knows the true mean: 1.645 ÷ a tenth."""
+_AFTER = 14
+"""Days after an incident that the best smoother is shown."""
 _LONGEST = 28
 """Periods of the longest kind."""
 
@@ -35,6 +37,9 @@ class Impacts:
         Of the dollars that the incident added.
     knowing_the_mean
         The same, told by one who knows the true mean of every day.
+    causal, two_sided
+        The same, told by one who knows the generator's parameters and when the incident began and ended, of the days
+        before it, and of two weeks after it as well: the best that can be said without knowing the mean.
     of_excess
         Of what its days cost beyond the true mean.
     """
@@ -43,6 +48,8 @@ class Impacts:
     incidents: int
     of_added: float
     knowing_the_mean: float
+    causal: float
+    two_sided: float
     of_excess: float
 
 
@@ -54,21 +61,22 @@ def impacts(seed: int, least_size: float = 4.0, series: int = 600, days: int = 7
     rng = np.random.default_rng(seed)
     made = bills_model.ordinary(rng, series, days)
     bills_model.add_incidents(rng, made, KINDS, sparse=True)
-    errors: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
-    knowable = list[tuple[float, float, float]]()
+    errors: dict[str, list[tuple[float, ...]]] = defaultdict(list)
+    knowable = list[tuple[float, ...]]()
     for one, told in _found(made):
         if one.size >= least_size:
             rows = slice(one.start, one.end)
             cost, mean = float(made.values[rows, one.series].sum()), float(made.mean[rows, one.series].sum())
             excess = cost - mean
-            error = abs(told / one.dollars - 1), abs(excess / one.dollars - 1), abs(told / excess - 1)
+            said = told, excess, bills_causal.impact(made, one, 0), bills_causal.impact(made, one, _AFTER)
+            error = (*(abs(each / one.dollars - 1) for each in said), abs(told / excess - 1))
             errors[one.kind].append(error)
             noise = float(np.sqrt((made.sigma[rows, one.series] ** 2).sum()))
             knowable += [error] if one.dollars >= _KNOWABLE * noise else []
     errors["all"] = [one for each in errors.values() for one in each]
     if knowable:
         errors["large enough to be told"] = knowable
-    within = {kind: (np.array(each).reshape(-1, 3) <= _TENTH).mean(axis=0) for kind, each in errors.items()}
+    within = {kind: (np.array(each).reshape(-1, 5) <= _TENTH).mean(axis=0) for kind, each in errors.items()}
     return [Impacts(kind, len(errors[kind]), *(float(share) for share in within[kind])) for kind in errors]
 
 

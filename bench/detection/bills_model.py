@@ -54,6 +54,29 @@ class Incident:
     dollars: float
 
 
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What the generator knows of each series: what its means are made of.
+
+    Attributes
+    ----------
+    first
+        The level of the first period, in dollars, before it wanders.
+    growth, wander
+        What a period adds to the level's logarithm, and the standard deviation of what it adds by chance.
+    share
+        σ as a share of the mean.
+    season
+        Factor of each period: periods × series.
+    """
+
+    first: Floats
+    growth: Floats
+    wander: Floats
+    share: Floats
+    season: Floats
+
+
 @dataclass(slots=True)
 class Bills:
     """Periods × series of dollars, and the truth about them.
@@ -68,6 +91,8 @@ class Bills:
         In σ.
     added
         What incidents add, in dollars.
+    course
+        What the means are made of.
     """
 
     times: list[datetime]
@@ -75,7 +100,16 @@ class Bills:
     sigma: Floats
     noise: Floats
     added: Floats
+    course: Course
     incidents: list[Incident] = field(default_factory=list)
+
+    def alone(self, column: int) -> "Bills":
+        """Return the bills of one series, without what is known of incidents."""
+        one = slice(column, column + 1)
+        known = self.course
+        course = Course(known.first[one], known.growth[one], known.wander[one], known.share[one], known.season[:, one])
+        mean, sigma, noise, added = (each[:, one] for each in (self.mean, self.sigma, self.noise, self.added))
+        return Bills(self.times, mean, sigma, noise, added, course)
 
     @property
     def values(self) -> Floats:
@@ -128,12 +162,14 @@ def ordinary(
     wander = _uniform(rng, p["wander"], series) * share / np.sqrt(a_day)
     log_level = np.log(level) + growth * np.arange(periods)[:, None]
     log_level += np.cumsum(rng.normal(size=(periods, series)) * wander, axis=0)
-    mean = np.exp(log_level) * _days(rng, when, series, p)
+    season = _days(rng, when, series, p)
     if hourly:
-        mean *= _hours(rng, when, series, p)
+        season = season * _hours(rng, when, series, p)
+    mean = np.exp(log_level) * season
     size = (periods, series)
     noise = rng.normal(size=size) if residuals is None else rng.choice(residuals, size=size)
-    return Bills(when, mean, mean * share, noise, np.zeros_like(mean))
+    course = Course(level, growth, wander, share, season)
+    return Bills(when, mean, mean * share, noise, np.zeros_like(mean), course)
 
 
 def _uniform(rng: Rng, low_high: Sequence[float] | Floats, size: int) -> Floats:

@@ -7,22 +7,24 @@ changes nothing. Rules whose answer depends on what they hold are given bills wi
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC
+from functools import partial
 from html import escape
 
 import numpy as np
 
-from bench.detection import bills, bills_model, bills_rivals
+from bench.detection import bills, bills_causal, bills_model, bills_rivals
 from bench.detection.bills_model import Bills, Floats
-from detection.cost_series import CostSeries
+from detection.calibration import Bools
+from detection.cost_series import UP, CostSeries
 from detection.seasons import Calendar
 
 SIZES = (2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
-_EVERY = 3
-_APART = 60
+_EVERY, _EVERY_HOURS = 3, 25
+_APART, _APART_HOURS = 60, 25 * 24 + 1
 _NOISES = ("Gaussian", "of real series", "of real series in every second series")
 _WIDTH, _HEIGHT, _LEFT, _TOP = 460, 300, 50, 20
 _FONT = 'font-family="sans-serif" font-size="13"'
-_INKS = ("#222222", "#c62828", "#3b6ea5", "#7b9e3b", "#b8860b", "#8a5fa8")
+_INKS = ("#222222", "#888888", "#c62828", "#3b6ea5", "#7b9e3b", "#b8860b", "#8a5fa8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +68,13 @@ class Asked:
     alerts: Floats
 
 
-def ask(made: Bills, sizes: Sequence[float] = SIZES) -> Asked:
-    """Run our detector over bills, and ask it on each third day about rises of so many σ."""
-    calendar = Calendar(holidays=bills.HOLIDAYS)
+def ask(made: Bills, sizes: Sequence[float] = SIZES, *, hourly: bool = False) -> Asked:
+    """Run our detector over bills, and ask it on each third day, or 25th hour, about rises of so many σ."""
+    calendar = Calendar(hourly=hourly, holidays=bills.HOLIDAYS)
     detector = CostSeries(calendar, made.mean.shape[1] / 1000)
     detector.add(made.mean.shape[1])
-    warm_up = bills_model.parameters()["placing"]["warm_up_days"]
-    values = made.values
+    warm_up = bills_model.parameters()["placing"]["warm_up_days"] * calendar.a_day
+    values, every = made.values, _EVERY_HOURS if hourly else _EVERY
     found: dict[float, list[Floats]] = {size: [] for size in sizes}
     residual, sd, alerts = np.zeros_like(values), np.ones_like(values), np.zeros_like(values)
     for t, moment in enumerate(made.times):
@@ -80,42 +82,54 @@ def ask(made: Bills, sizes: Sequence[float] = SIZES) -> Asked:
         scores = detector.score_many(values[t])
         residual[t] = (values[t] - scores.expected) / made.sigma[t]
         sd[t] = detector.levels.expect().sd * scores.expected / made.sigma[t]
-        if t >= warm_up and t % _EVERY == 0:
+        if t >= warm_up and t % every == 0:
             for size in sizes:
                 found[size].append(detector.score_many(values[t] + size * made.sigma[t]).passes.astype(np.float64))
         alerts[t] = detector.learn_many(values[t], scores)
     return Asked({size: np.array(each) for size, each in found.items()}, residual[warm_up:], sd[warm_up:], alerts)
 
 
-def curves(seed: int, series: int = 600, days: int = 700, sizes: Sequence[float] = SIZES) -> list[Curve]:
-    """Return the oracle's curve, what is left of it when the mean and then σ are estimated, ours, and the rules'."""
-    made = bills_model.ordinary(np.random.default_rng(seed), series, days)
-    asked = ask(made, sizes)
-    allowed = bills.clean(made)
-    bearable = bills.bearable(allowed)
+def curves(
+    seed: int, series: int = 600, days: int = 700, sizes: Sequence[float] = SIZES, *, hourly: bool = False
+) -> list[Curve]:
+    """Return the oracle's curve, what is left of it when one cannot see ahead, ours, and the rules'.
+
+    The best causal test knows the generator's parameters. It has two rows: it spends all of the false alerts on such
+    rises, or the share that ours has for them, as what lasts and what falls is to be found too.
+    """
+    a_day = 24 if hourly else 1
+    made = bills_model.ordinary(np.random.default_rng(seed), series, days * a_day, hourly=hourly)
+    asked = ask(made, sizes, hourly=hourly)
+    allowed = bills.clean(made, hourly=hourly)
+    bearable = bills.bearable(allowed, hourly=hourly)
     warm_up = len(made.mean) - len(asked.residual)
 
-    def told(name: str, scores: Floats, gain: Floats | float) -> Curve:
-        threshold = bills.fitted(scores, allowed[warm_up:], bearable)
+    def told(name: str, scores: Floats, gain: Floats | float, spent: float = 1.0) -> Curve:
+        threshold = bills.fitted(scores, allowed[warm_up:], bearable * spent)
         return Curve(name, sizes, [float((scores + size * gain >= threshold).mean()) for size in sizes])
 
+    best = bills_causal.foreseen(made)
+    sd, z = best.sd[warm_up:], ((made.values - best.mean) / best.sd)[warm_up:]
+    gain = made.sigma[warm_up:] / sd
     found = [
         told("oracle", made.noise[warm_up:], 1.0),
+        told("best causal, for such rises only", z, gain),
+        told("best causal, with our share for them", z, gain, UP[0]),
         told("oracle, mean as estimated", asked.residual, 1.0),
         told("oracle, mean and σ as estimated", asked.residual / asked.sd, 1 / asked.sd),
         Curve("spendstream", sizes, [float(asked.found[size].mean()) for size in sizes]),
     ]
-    return found + [_of_rule(name, made, sizes) for name in bills_rivals.RULES]
+    return found + [_of_rule(rule, made, sizes, allowed, bearable, a_day) for rule in bills_rivals.RULES]
 
 
-def _of_rule(name: str, made: Bills, sizes: Sequence[float]) -> Curve:
-    rule = bills_rivals.RULES[name]
-    allowed = bills.clean(made)
-    threshold = bills.fitted(rule(made.values), allowed, bills.bearable(allowed))
-    first = bills_model.parameters()["placing"]["warm_up_days"]
+def _of_rule(name: str, made: Bills, sizes: Sequence[float], allowed: Bools, bearable: float, a_day: int) -> Curve:
+    rule = partial(bills_rivals.RULES[name], a_day=a_day)
+    threshold = bills.fitted(rule(made.values), allowed, bearable)
+    first = bills_model.parameters()["placing"]["warm_up_days"] * a_day
     periods, series = allowed.shape
-    day = np.arange(periods)[:, None] - first - np.arange(series) % _APART
-    tried = (day >= 0) & (day % _APART == 0)
+    apart = _APART if a_day == 1 else _APART_HOURS
+    period = np.arange(periods)[:, None] - first - np.arange(series) % apart
+    tried = (period >= 0) & (period % apart == 0)
     shares = [float((rule(made.values + size * made.sigma * tried)[tried] >= threshold).mean()) for size in sizes]
     return Curve(name, sizes, shares)
 
@@ -128,10 +142,20 @@ def quiet(seed: int, residuals: Floats | None, series: int = 1000, days: int = 8
         made = bills_model.ordinary(rng, series, days, residuals=residuals if name == _NOISES[1] else None)
         if name == _NOISES[2] and residuals is not None:
             made.noise[:, ::2] = rng.choice(residuals, size=(days, len(made.noise[0, ::2])))
-        alerts, allowed = ask(made, ()).alerts, bills.clean(made)
-        false = bills.false_alerts(alerts, allowed, 0.5)
-        found.append(Quiet(name, float(allowed.sum()) / 365.25, false, bills.bearable(allowed)))
+        found.append(_quiet(name, made))
     return found
+
+
+def quiet_hours(seed: int, series: int = 200, days: int = 365) -> Quiet:
+    """Count false alerts on ordinary hourly bills."""
+    made = bills_model.ordinary(np.random.default_rng(seed), series, 24 * days, hourly=True)
+    return _quiet("Gaussian, hourly", made, hourly=True)
+
+
+def _quiet(name: str, made: Bills, *, hourly: bool = False) -> Quiet:
+    alerts, allowed = ask(made, (), hourly=hourly).alerts, bills.clean(made, hourly=hourly)
+    years = float(allowed.sum()) / 365.25 / (24 if hourly else 1)
+    return Quiet(name, years, bills.false_alerts(alerts, allowed, 0.5), bills.bearable(allowed, hourly=hourly))
 
 
 def svg(found: Sequence[Curve]) -> str:
@@ -141,7 +165,7 @@ def svg(found: Sequence[Curve]) -> str:
     def place(size: float, share: float) -> str:
         return f"{_LEFT + _WIDTH * size / largest:.1f},{_TOP + _HEIGHT * (1 - share):.1f}"
 
-    shown = [one for one in found if not one.detector.startswith("oracle,")]
+    shown = [one for one in found if not one.detector.startswith(("oracle,", "best causal, with"))]
     lines, names = [], []
     for n, one in enumerate(shown):
         points = " ".join(place(size, share) for size, share in zip(one.sizes, one.found, strict=True))

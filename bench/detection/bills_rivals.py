@@ -4,13 +4,18 @@ Each takes a table of periods × series and returns scores of the same shape; on
 for it. A rival's threshold is fitted to the false-alert rate on the very bills that it is scored on: its best case.
 """
 
+import subprocess
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 from river import anomaly, compose, preprocessing
 
 from bench.detection.bills_model import Bills, Floats
 
+PYTHON = Path(__file__).parents[2] / ".venv-rivals" / "bin" / "python"
+"""Of the environment of the rivals that bring many packages along; `make .venv-rivals/.installed` makes it."""
 WEEK = 7
 _FOUR_WEEKS = 28
 
@@ -74,6 +79,17 @@ def half_space_trees(values: Floats, seed: int = 1) -> Floats:
             point = {"cost": float(value)}
             scores[t, column] = model.score_one(point)
             model.learn_one(point)
+    return scores
+
+
+def random_cut_forest(values: Floats, shingle: int = WEEK, python: Path = PYTHON) -> Floats:
+    """A Random Cut Forest over shingles of a week, in another Python."""
+    with tempfile.TemporaryDirectory(prefix="spendstream-bench-") as folder:
+        given, told = Path(folder) / "values.npy", Path(folder) / "scores.npy"
+        np.save(given, values)
+        program = Path(__file__).with_name("forest.py")
+        subprocess.run([str(python), str(program), str(given), str(told), str(shingle)], check=True)
+        scores: Floats = np.load(told)
     return scores
 
 

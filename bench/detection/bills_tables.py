@@ -26,7 +26,6 @@ def main(data: Path | None, seed: int, *, small: bool, as_json: bool) -> int:
         if not as_json:
             sys.stdout.writelines(line + "\n" for line in markdown(outcomes[-1]))
             sys.stdout.flush()
-    trees = [] if small else bills_report.trees(seed)
     sizes = {"series": 10, "days": 190} if small else {}
     series, days = (10, 250) if small else (600, 700)
     others: dict[str, list[Any]] = {
@@ -37,16 +36,15 @@ def main(data: Path | None, seed: int, *, small: bool, as_json: bool) -> int:
         "forecast": [bills_report.forecasts(seed, **sizes)],
     }
     if not small:
+        others["power by size, hourly"] = bills_power.curves(seed, 100, 240, hourly=True)
+        others["false alerts on ordinary hourly bills"] = [bills_power.quiet_hours(seed)]
         others["organisations"] = bills_organisation.summaries(seed)
     told = {name: [asdict(one) for one in each] for name, each in others.items()}
     told["scope exact"] = [bills_report.causes(seed, 12 if small else 600)]
     if as_json:
-        plain = {"outcomes": [one.plain() for one in outcomes], "trees": [asdict(one) for one in trees], **told}
+        plain = {"outcomes": [one.plain() for one in outcomes], **told}
         sys.stdout.write(json.dumps(plain, indent=2) + "\n")
         return 0
-    if trees:
-        best = max(one.found for one in trees if one.kind != "vanished_usage")
-        sys.stdout.write(f"river's HalfSpaceTrees, 20 series: at most {best:.2f} found of any kind and size.\n\n")
     for name, rows in told.items():
         sys.stdout.writelines(line + "\n" for line in _plain_table(name, rows))
     return 0

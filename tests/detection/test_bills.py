@@ -2,6 +2,7 @@ import json
 from datetime import date
 
 import numpy as np
+import pytest
 
 from bench.detection import (
     bills,
@@ -96,6 +97,16 @@ def test_the_power_curve_rises_and_stays_below_the_oracle():
     assert found["spendstream"] == sorted(found["spendstream"])
     assert found["spendstream"][2] > 0.95
     assert all(ours <= oracle + 0.02 for ours, oracle in zip(found["spendstream"], found["oracle"], strict=True))
+
+
+@pytest.mark.slow
+def test_hours_have_a_curve_too_and_few_false_alerts():
+    found = {one.detector: one.found for one in bills_power.curves(3, 10, 150, (4, 10), hourly=True)}
+    quiet = bills_power.quiet_hours(3, 10, 150)
+
+    assert found["spendstream"][0] < found["spendstream"][1]
+    assert found["spendstream"][1] > 0.9
+    assert quiet.false_alerts <= 1.5 * quiet.allowed + 3
 
 
 def test_curves_are_drawn_with_their_names():

@@ -167,6 +167,13 @@ def test_a_constant_series_and_a_series_of_one_point_are_quiet():
     assert alerts == []
 
 
+def test_a_state_of_another_version_is_refused():
+    state = CostSeries(DAYS).plain() | {"version": 1}
+
+    with pytest.raises(ValueError, match="version 1"):
+        CostSeries(DAYS).restore(state)
+
+
 @settings(max_examples=4, deadline=None)
 @given(st.integers(1, 39), st.integers(0, 1000))
 def test_saved_and_restored_scored_twice_nothing_changes(cut, seed):

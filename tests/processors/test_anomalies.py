@@ -254,6 +254,23 @@ def test_only_levels_that_are_named_are_scored():
     assert told == []
 
 
+def test_models_of_another_version_are_not_read_but_learnt_anew_of_the_days_that_are_kept():
+    before = with_history(DAYS)
+    entries = json.loads(json.dumps(before.driver.states["anomalies"][0]))
+    for key in entries:
+        if key.startswith("s/"):
+            entries[key] |= {"version": 1, "arrays": {}}
+
+    after = Watched(states={"anomalies": {0: entries}})
+    after.version = before.version
+    quiet = after.read(DAYS, DAYS + 5)
+    told = after.read(DAYS + 6, DAYS + 8, raised(1.6, DAYS + 6, DAYS + 8))
+
+    assert quiet == []
+    assert {(one.series, one.state) for one in told} == {(EC2, "open"), (EC2, "updated")}
+    assert after.driver.counts["anomalies.models_of_another_version"] == 1
+
+
 def test_an_absurd_amount_is_told_and_ends_nothing():
     def absurd(day: int) -> Costs:
         return ordinary(day) | ({(RDS, USAGE): 1e18} if day == DAYS else {})

@@ -1,0 +1,84 @@
+"""The best that can be done without seeing ahead: a Kalman filter that is told all the generator's parameters.
+
+It knows each series' seasons, growth, noise and how much its level wanders, and where the level began; only where the
+level has wandered since must be learnt from the past. For such bills that is the optimal estimate, so no detector that
+looks back only can know the mean of a day better. The oracle, which is told that mean, can be reached by nobody.
+
+References
+----------
+Kalman, R., 1960. A new approach to linear filtering and prediction problems. Journal of Basic Engineering 82(1).
+Rauch, H., Tung, F. and Striebel, C., 1965. Maximum likelihood estimates of linear dynamic systems. AIAA Journal 3(8).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench.detection.bills_model import Bills, Floats, Incident
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What is foreseen of each day from the days before it; periods × series.
+
+    Attributes
+    ----------
+    mean
+        In dollars.
+    sd
+        Standard deviation of what the day costs, in dollars: noise, and what is not known of the level.
+    """
+
+    mean: Floats
+    sd: Floats
+
+
+def foreseen(bills: Bills) -> Foreseen:
+    """Return the best causal forecast of each day of bills without incidents."""
+    level, variance = np.log(bills.course.first), bills.course.wander**2
+    mean, sd = np.zeros_like(bills.mean), np.zeros_like(bills.mean)
+    noise = bills.course.share**2
+    for t, value in enumerate(bills.values):
+        mean[t] = np.exp(level) * bills.course.season[t]
+        sd[t] = mean[t] * np.sqrt(variance + noise)
+        gain = variance / (variance + noise)
+        level = level + gain * (value / mean[t] - 1) + bills.course.growth
+        variance = variance * (1 - gain) + bills.course.wander**2
+    return Foreseen(mean, sd)
+
+
+def impact(bills: Bills, incident: Incident, after: int) -> float:
+    """Return the dollars that an incident added, as one would say who knows when it began and ended.
+
+    Parameters
+    ----------
+    after
+        How many days after its end are looked at too.
+    """
+    end = min(incident.end + after, len(bills.mean))
+    days, column = slice(incident.start, incident.end), incident.series
+    smooth = _smoothed(bills, column, end, incident)
+    ordinary = np.exp(smooth[days]) * bills.course.season[days, column]
+    return float((bills.values[days, column] - ordinary).sum())
+
+
+def _smoothed(bills: Bills, column: int, end: int, left_out: Incident) -> Floats:
+    """Return the logarithm of the level of each day up to `end`, without what an incident's days say of it."""
+    course = bills.course
+    drift, noise, growth = course.wander[column] ** 2, course.share[column] ** 2, course.growth[column]
+    before, after = np.zeros((2, end)), np.zeros((2, end))
+    level, variance = float(np.log(course.first[column])), drift
+    for t in range(end):
+        before[:, t] = level, variance
+        if not left_out.start <= t < left_out.end:
+            gain = variance / (variance + noise)
+            expected = np.exp(level) * course.season[t, column]
+            level += gain * (bills.values[t, column] / expected - 1)
+            variance *= 1 - gain
+        after[:, t] = level, variance
+        level, variance = level + growth, variance + drift
+    smooth = after[0].copy()
+    for t in range(end - 2, left_out.start - 1, -1):
+        smooth[t] += after[1, t] / before[1, t + 1] * (smooth[t + 1] - before[0, t + 1])
+    found: Floats = smooth
+    return found
