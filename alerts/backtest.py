@@ -10,21 +10,29 @@ from alerts.rules import Rule
 from processors.batch import BatchDriver
 from processors.step import Output
 from schemas.codec import Codec
-from schemas.events import Alert, AlertRule, CostAggregate, CostAnomaly, HealthFact, Incident, Tick
+from schemas.events import Alert, AlertRule, CostAggregate, CostAnomaly, CostForecast, HealthFact, Incident, Tick
 from schemas.registry import schema_source
 from spendstream.clock import from_millis
 from spendstream.read_back import read_back_messages
 from spendstream.settings import Settings
-from spendstream.topics import AGGREGATES, ALERTS, ANOMALIES, HEALTH, RULES, Topic
+from spendstream.topics import AGGREGATES, ALERTS, ANOMALIES, FORECASTS, HEALTH, RULES, Topic
 
-_TOPICS: dict[type, Topic] = {CostAggregate: AGGREGATES, CostAnomaly: ANOMALIES, HealthFact: HEALTH}
+_Fact = CostAggregate | CostAnomaly | CostForecast | HealthFact
+
+#: Where what happened stands, by the class of the event.
+TOPIC_OF: dict[type, Topic] = {
+    CostAggregate: AGGREGATES,
+    CostAnomaly: ANOMALIES,
+    CostForecast: FORECASTS,
+    HealthFact: HEALTH,
+}
 
 #: An event of history with the partition that it stands in.
-Recorded = tuple[int, CostAggregate | CostAnomaly | HealthFact]
+Recorded = tuple[int, _Fact]
 
 
 def history(settings: Settings) -> Iterator[Recorded]:
-    """Yield all announcements, anomalies and facts of health that Kafka still has.
+    """Yield all announcements, anomalies, forecasts and facts of health that Kafka still has.
 
     Raises
     ------
@@ -33,14 +41,14 @@ def history(settings: Settings) -> Iterator[Recorded]:
     """
     codec = Codec(schema_source(settings))
     names = settings.kafka.topics
-    for topic in (AGGREGATES, ANOMALIES, HEALTH):
+    for topic in TOPIC_OF.values():
         for message in read_back_messages(settings, names.name(topic), names.partitions(topic)):
             event = codec.decode(message.value() or b"")
-            if isinstance(event, CostAggregate | CostAnomaly | HealthFact):
+            if isinstance(event, _Fact):
                 yield message.partition() or 0, event
 
 
-def would_say(rules: Sequence[Rule], events: Iterable[Recorded], shards: int, run: str) -> list[Alert]:
+def would_say(rules: Sequence[Rule], events: Iterable[Recorded], options: RuleOptions) -> list[Alert]:
     """Return what rules would have said, in the order of time, had they been applied before it all."""
     said: list[Alert] = []
 
@@ -48,15 +56,15 @@ def would_say(rules: Sequence[Rule], events: Iterable[Recorded], shards: int, ru
         if isinstance(output.event, Alert):
             said.append(output.event)
 
-    driver = BatchDriver([rule_step(RuleOptions(shards, run))], heard)
-    for partition in range(shards):
+    driver = BatchDriver([rule_step(options)], heard)
+    for partition in range(options.shards):
         for rule in rules:
             applied = AlertRule(id=rule.id, applied_at=from_millis(0), by="test", definition=packed(rule))
             driver.feed(RULES, partition, applied)
-    for partition, event in _in_time(one for one in events if _is_of(one[1], run)):
+    for partition, event in _in_time(one for one in events if _is_of(one[1], options.run)):
         # A source that was silent before this is noticed at the latest now.
         driver.feed(RULES, 0, Tick(at=_at(event)))
-        driver.feed(_TOPICS[type(event)], partition, event)
+        driver.feed(TOPIC_OF[type(event)], partition, event)
     return said
 
 
@@ -85,11 +93,11 @@ def incidents_of(said: Sequence[Alert]) -> list[Incident]:
     return list(newest.values())
 
 
-def _is_of(event: CostAggregate | CostAnomaly | HealthFact, run: str) -> bool:
+def _is_of(event: _Fact, run: str) -> bool:
     return isinstance(event, HealthFact) or event.run == run
 
 
-def _at(event: CostAggregate | CostAnomaly | HealthFact) -> datetime:
+def _at(event: _Fact) -> datetime:
     if isinstance(event, HealthFact):
         return event.at
-    return event.closed_at if isinstance(event, CostAggregate) else event.scored_at
+    return event.scored_at if isinstance(event, CostAnomaly) else event.closed_at

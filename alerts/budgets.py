@@ -1,4 +1,4 @@
-"""What a budget's rule finds: used, soon to be used, spent too fast, or ahead of its plan. Pure functions."""
+"""What a budget's rule finds so far: used, spent too fast, or ahead of its plan. Pure functions."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,6 +9,7 @@ from alerts.budget_rules import BudgetRule
 from alerts.budget_standing import BudgetStanding, standing_of
 from alerts.figures import Figures
 from alerts.findings import Finding
+from alerts.rule_parts import reached
 from alerts.wording import money, name_of, share
 from schemas.events import AlertSeverity
 from spendstream.clock import day_of
@@ -19,7 +20,7 @@ _FAST, _SLOW = 2, 1
 
 
 def of_budget(rule: BudgetRule, key: str, figures: Figures, at: datetime) -> list[Finding]:
-    """Return what a budget's rule finds in a series; nothing before its first closed day."""
+    """Return what a budget's rule finds in a series; nothing before its first closed day. `alerts.ahead` has the rest."""
     budget = standing_of(rule, key, figures)
     if budget is None:
         return []
@@ -27,18 +28,11 @@ def of_budget(rule: BudgetRule, key: str, figures: Figures, at: datetime) -> lis
 
 
 def _of_shares(budget: BudgetStanding, at: datetime) -> list[Finding]:
-    rule, spent, forecast = budget.rule, budget.spent, budget.forecast
-    if spent is None:
+    rule, spent = budget.rule, budget.spent
+    if spent is None or not rule.actual:
         return []
-    found = []
-    if rule.actual:
-        says = f"has used {share(budget.share(spent))} of {budget.name}: {money(spent, budget.currency)}"
-        found.append(_found(budget, at, "actual", rule.actual, says, spent, budget.budget))
-    if rule.forecast and forecast is not None:
-        used = share(budget.share(forecast))
-        says = f"will use {used} by {budget.last} of {budget.name}: {money(forecast, budget.currency)}"
-        found.append(_found(budget, at, "forecast", rule.forecast, says, forecast, budget.budget))
-    return found
+    says = f"has used {share(budget.share(spent))} of {budget.name}: {money(spent, budget.currency)}"
+    return [_found(budget, at, "actual", rule.actual, says, spent, budget.budget)]
 
 
 def _of_variance(budget: BudgetStanding, at: datetime) -> list[Finding]:
@@ -91,14 +85,14 @@ def _found(
     expected: Decimal,
 ) -> Finding:
     """Return a finding as bad as the highest of the bars, shares of `expected`, that `actual` reaches."""
-    return _finding(budget, at, track, _reached(bars, actual, expected), says, actual, expected)
+    return _finding(budget, at, track, reached(bars, actual, expected), says, actual, expected)
 
 
 def _finding(
     budget: BudgetStanding,
     at: datetime,
     track: str,
-    reached: tuple[int, AlertSeverity],
+    rank: tuple[int, AlertSeverity],
     says: str,
     actual: Decimal,
     expected: Decimal,
@@ -106,8 +100,8 @@ def _finding(
     return Finding(
         track=track,
         period=budget.first,
-        rank=reached[0],
-        severity=reached[1],
+        rank=rank[0],
+        severity=rank[1],
         says=f"{name_of(budget.key)} {says}{budget.caveat}",
         observed_at=at,
         day=budget.end,
@@ -115,10 +109,3 @@ def _finding(
         expected=expected,
         charges=budget.rule.charges,
     )
-
-
-def _reached(bars: Mapping[float, AlertSeverity], amount: Decimal, whole: Decimal) -> tuple[int, AlertSeverity]:
-    """Return how many of the bars, shares of `whole`, an amount reaches, and the severity of the highest."""
-    ordered = sorted(bars)
-    reached = [bar for bar in ordered if amount >= whole * Decimal(str(bar))]
-    return len(reached), bars[reached[-1] if reached else ordered[0]]

@@ -8,6 +8,12 @@ from processors.step import Step
 from spendstream.settings import Settings
 
 
+def rule_options(settings: Settings, run: str) -> RuleOptions:
+    """Return what the application of rules needs to know of the deployment."""
+    detection = settings.detection
+    return RuleOptions(settings.kafka.shards, run, frozenset(detection.levels if detection.enabled else ()))
+
+
 def steps(settings: Settings) -> tuple[Step, ...]:
     """Return the steps, in the order of the flow, for the run of the settings.
 
@@ -18,7 +24,7 @@ def steps(settings: Settings) -> tuple[Step, ...]:
     """
     routing = settings.alerts.routing
     return (
-        rule_step(RuleOptions(settings.kafka.shards, settings.processing.run)),
+        rule_step(rule_options(settings, settings.processing.run)),
         incident_step(
             IncidentOptions(settings.processing.run, no_owner if routing is None else routes.read(routing).owner_of)
         ),

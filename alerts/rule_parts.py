@@ -134,6 +134,13 @@ def worst(bars: Mapping[AlertSeverity, Bar], rise: Decimal, expected: Decimal, s
     return max(ranks, default=0)
 
 
+def reached(bars: Mapping[float, AlertSeverity], amount: Decimal, whole: Decimal) -> tuple[int, AlertSeverity]:
+    """Return how many of the bars, shares of `whole`, an amount reaches, and the severity of the highest."""
+    ordered = sorted(bars)
+    below = [bar for bar in ordered if amount >= whole * Decimal(str(bar))]
+    return len(below), bars[below[-1] if below else ordered[0]]
+
+
 def kinds_of(charges: tuple[ChargeClass, ...]) -> frozenset[int]:
     """Return the numbers of charge classes as events have them."""
     return frozenset(ChargeKind[name.upper()] for name in charges)

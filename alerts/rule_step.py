@@ -10,7 +10,8 @@ State of a partition (keys):
 - `memory/{rule}/{subject}`: what a rule said of a series, a source, or an anomaly (by its id);
 - `anomaly/{id}`: the newest version seen, and while it is open all of it: a rule that comes later looks at it too;
 - `source/…`, `health/…`: what time alone may change, in one partition only (`alerts.timed`);
-- `part/…`, `base/…`, `queue/…`, `waits/…`, `told/…`: shares of totals of other partitions (`alerts.shares`);
+- `part/…`, `base/…`: shares of totals of other partitions (`alerts.shares`); what waits for these (`alerts.pairing`);
+- `forecast/…`, `coming`: what is ahead of a series (`alerts.foretold`), and what waits for that;
 - `touched`: series of an announcement whose last part is still to come; `version`: the last one judged.
 """
 
@@ -22,19 +23,30 @@ from typing import Any, get_args
 
 from alerts.edge import fires, judge, withdraw
 from alerts.figures import Figures, learn
-from alerts.findings import of_anomaly
+from alerts.findings import Finding, of_anomaly
+from alerts.foretold import Foretold
 from alerts.rule_files import unpacked
 from alerts.rules import AnomalyRule, FeeRule, HealthRule, Rule, ThresholdRule, TimedRule, TotalRule
 from alerts.shares import Applied, Shares
 from alerts.timed import Timed, takes
 from alerts.total_findings import days_looked_at, of_totals
-from processors.series import Series, parse, partition_of
+from processors.series import Level, Series, parse, partition_of
 from processors.step import Json, Output, State, Step
 from schemas.codec import Codec
-from schemas.events import Alert, AlertBase, AlertRule, CostAggregate, CostAnomaly, Event, HealthFact, Tick
+from schemas.events import (
+    Alert,
+    AlertBase,
+    AlertRule,
+    CostAggregate,
+    CostAnomaly,
+    CostForecast,
+    Event,
+    HealthFact,
+    Tick,
+)
 from schemas.repository import RepositorySchemas
 from spendstream.clock import to_millis
-from spendstream.topics import AGGREGATES, ALERTS, ANOMALIES, BASES, HEALTH, RULES
+from spendstream.topics import AGGREGATES, ALERTS, ANOMALIES, BASES, FORECASTS, HEALTH, RULES
 
 _TICK = timedelta(minutes=1)
 _CODEC = Codec(RepositorySchemas())
@@ -48,13 +60,15 @@ class RuleOptions:
 
     shards: int
     run: str = "live"
+    foretold: frozenset[Level] = frozenset()
+    """Levels of series that detection foretells; empty: it is switched off."""
 
 
 def rule_step(options: RuleOptions) -> Step:
     """Return the application of rules as a step."""
     return Step(
         name="rules",
-        inputs=(RULES, ANOMALIES, AGGREGATES, HEALTH, BASES),
+        inputs=(RULES, ANOMALIES, AGGREGATES, FORECASTS, HEALTH, BASES),
         open=lambda partition, state, counts: RulePartition(options, partition, state, counts),
         tick_every=_TICK,
     )
@@ -74,23 +88,20 @@ class RulePartition:
         self._state = state
         self._counts = counts
         self._rules: dict[str, Rule] = {}
-        self._about_shares: dict[str, Applied] = {}
+        self._applied_at: dict[str, int] = {}
         self._watching: dict[str, list[TotalRule]] = {}
-        self._timed = (
-            Timed(state, self._rules.values, lambda rule, subject, found: self._judge(rule, subject, subject, found))
-            if partition == TIMED_AT
-            else None
-        )
+        self._timed = Timed(state, self._rules.values, self._judge_series) if partition == TIMED_AT else None
         self._shares = Shares(
             partition,
             options.shards,
             options.run,
             state,
-            lambda: self._about_shares,
-            lambda rule, series, found: self._judge(rule, series, series, found),
+            self._about_shares,
+            self._judge_series,
         )
-        for _, applied in state.scan("rule/"):
-            self._know(applied)
+        self._foretold = Foretold(state, options.foretold, self._applied, self._watchers, self._judge_series)
+        for key, applied in state.scan("rule/"):
+            self._know(key.removeprefix("rule/"), applied)
         self._open: dict[str, CostAnomaly] = {}
         for key, seen in state.scan("anomaly/"):
             self._know_anomaly(key.removeprefix("anomaly/"), seen)
@@ -110,6 +121,8 @@ class RulePartition:
                 return self._of_totals(event)
             case AlertBase() if event.run == self._options.run:
                 return self._out(self._shares.hear(event))
+            case CostForecast() if event.run == self._options.run:
+                return self._out(self._foretold.hear(event))
             case HealthFact() if self._timed is not None:
                 return self._out(self._timed.take(event))
             case Tick() if self._timed is not None:
@@ -129,10 +142,9 @@ class RulePartition:
         applied: Json = {"applied_at": at, "definition": event.definition}
         said = [] if before is None else self._withdraw(before, after, event.applied_at)
         self._state.put(key, applied)
-        self._rules.pop(event.id, None)
-        if self._about_shares.pop(event.id, None) is not None:
+        if self._rules.pop(event.id, None) is not None:
             self._shares.forget(event.id)
-        self._know(applied)
+        self._know(event.id, applied)
         self._watching.clear()
         self._counts["rules_applied"] += 1
         rule = self._rules.get(event.id)
@@ -141,13 +153,23 @@ class RulePartition:
                 said += self._judge_anomaly(rule, anomaly)
         return self._out(said)
 
-    def _know(self, applied: Any) -> None:  # noqa: ANN401 - plain data of the state
+    def _know(self, name: str, applied: Any) -> None:  # noqa: ANN401 - plain data of the state
+        self._applied_at[name] = applied["applied_at"]
         if applied["definition"] is not None:
             rule = unpacked(applied["definition"])
             if rule.enabled:
-                self._rules[rule.id] = rule
-                if isinstance(rule, ThresholdRule) and rule.of == "share":
-                    self._about_shares[rule.id] = Applied(rule, applied["applied_at"])
+                self._rules[name] = rule
+
+    def _applied(self, name: str) -> tuple[Rule, int] | None:
+        rule = self._rules.get(name)
+        return None if rule is None else (rule, self._applied_at[name])
+
+    def _about_shares(self) -> dict[str, Applied]:
+        return {
+            name: Applied(rule, self._applied_at[name])
+            for name, rule in self._rules.items()
+            if isinstance(rule, ThresholdRule) and rule.of == "share"
+        }
 
     def _withdraw(self, before: Rule, after: Rule | None, at: datetime) -> list[Alert]:
         """Say that what no rule looks at any more is over."""
@@ -205,7 +227,10 @@ class RulePartition:
         said: list[Alert] = []
         for series, figures in known:
             for rule in self._watchers(series):
-                said += self._judge(rule, series, series, of_totals(rule, series, figures, event.closed_at))
+                looks_ahead = not self._foretold.awaits(rule, series)
+                found = of_totals(rule, series, figures, event.closed_at, looks_ahead=looks_ahead)
+                said += self._judge_series(rule, series, found)
+        said += self._foretold.announced(event, known)
         of_shares, told = self._shares.announced(event, known)
         heard = [] if self._timed is None else self._timed.hear(event)
         return [*self._out([*said, *of_shares, *heard]), *told]
@@ -229,6 +254,9 @@ class RulePartition:
             self._state.put(key, after)
             self._note(key, after, subject)
         return said
+
+    def _judge_series(self, rule: Rule, series: str, found: list[Finding]) -> list[Alert]:
+        return self._judge(rule, series, series, found)
 
     def _note(self, key: str, memory: Any, subject: str | None = None) -> None:  # noqa: ANN401 - plain data
         rule = key.split("/", 2)[1]

@@ -9,33 +9,28 @@ State (keys); a *place* is the partition that a wider total lives in:
 
 - `part/{rule}/{series}`: announcement, last day and total of a share's part, as judged last;
 - `base/{rule}/{series}`: of a wider total, the announcement there, and the totals by last day;
-- `queue/{place}`: last announcements taken here and heard from there; those that `wait` here, and that were `told`;
-- `waits/{place}/{version}`, `told/{place}/{version}`: what they hold.
+- `queue/{place}`, `here/{place}/…`, `there/{place}/…`: what waits for the other partition's word (`alerts.pairing`).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Context, Decimal
 from typing import Any
 
-from alerts.figures import Figures, first_day
+from alerts.figures import Figures
 from alerts.findings import Finding
 from alerts.lattice import holder
-from alerts.periods import MONTHS
-from alerts.rule_parts import SEVERITIES, kinds_of
+from alerts.pairing import Met, Pairing
+from alerts.rule_parts import kinds_of
 from alerts.rules import ThresholdRule
-from alerts.wording import money, name_of, over
+from alerts.total_findings import of_share
 from processors.ledger import book_of
 from processors.series import parse, partition_of
 from processors.step import Json, Output, State
 from schemas.events import Alert, AlertBase, CostAggregate
-from spendstream.clock import day_of, from_millis, to_millis
-from spendstream.money import from_units
+from spendstream.clock import from_millis, to_millis
 from spendstream.topics import BASES
 
-_EXACT = Context(prec=60)
-_CENTS_OF_CENTS = Decimal("0.000001")
 #: How many last days of a wider total are told: a part whose source is some days late is held against its own day.
 _ENDS = 8
 
@@ -56,44 +51,8 @@ class Applied:
         return figures.total_to(end, rule.window, kinds_of(rule.charges), rule.measure == "billed")
 
 
-def of_share(rule: ThresholdRule, key: str, wider: str, end: int, units: tuple[int, int], at: datetime) -> Finding:
-    """Return what a rule finds in a share.
-
-    Parameters
-    ----------
-    key, wider
-        The series, and the one that holds it.
-    end
-        Last day of both totals.
-    units
-        The two totals.
-    """
-    part, whole = (from_units(amount) for amount in units)
-    held = _EXACT.divide(part, whole) if whole > 0 else Decimal(0)
-    reached = [name for name in SEVERITIES if name in rule.limits and held >= rule.limits[name]]
-    if rule.at_least is not None and part < rule.at_least:
-        reached = []
-    severity = reached[-1] if reached else next(name for name in SEVERITIES if name in rule.limits)
-    currency = parse(key).currency
-    return Finding(
-        track="",
-        period=day_of(first_day(rule.window, end)) if rule.window in MONTHS else None,
-        rank=SEVERITIES.index(severity) + 1 if reached else 0,
-        severity=severity,
-        says=(
-            f"{name_of(key)} cost {money(part, currency)} {over(rule.window, day_of(end))}, {_percent(held)} of the "
-            f"{money(whole, currency)} of {name_of(wider)}; the limit is {_percent(rule.limits[severity])}"
-        ),
-        observed_at=at,
-        day=end,
-        actual=part,
-        expected=_EXACT.multiply(whole, rule.limits[severity]).quantize(_CENTS_OF_CENTS, context=_EXACT),
-        charges=rule.charges,
-    )
-
-
-def _percent(held: Decimal) -> str:
-    return f"{held * 100:,.1f} %"
+#: Rules about shares by their id.
+Rules = Mapping[str, Applied]
 
 
 class Shares:
@@ -112,14 +71,14 @@ class Shares:
     """
 
     def __init__(
-        self, partition: int, shards: int, run: str, state: State, rules: Callable[[], dict[str, Applied]], judge: Judge
+        self, partition: int, shards: int, run: str, state: State, rules: Callable[[], Rules], judge: Judge
     ) -> None:
         self._partition = partition
-        self._shards = shards
         self._run = run
         self._state = state
         self._rules = rules
         self._judge = judge
+        self._pairings = {place: Pairing(state, str(place)) for place in range(shards)}
         # The parts, and the wider totals, that are known of each rule.
         self._parts: dict[str, set[str]] = {}
         self._bases: dict[str, set[str]] = {}
@@ -135,7 +94,7 @@ class Shares:
         rules = self._rules()
         if not rules:
             return [], []
-        parts: dict[int, list[Any]] = {place: [] for place in range(self._shards)}
+        parts: dict[int, list[Any]] = {place: [] for place in self._pairings}
         told = _Told()
         for key, known in figures:
             series = parse(key)
@@ -145,7 +104,7 @@ class Shares:
                 if one.rule.where.takes(series):
                     total = one.total(known, known.end)
                     if total is not None:
-                        home = partition_of(_wider(one.rule, key), self._shards)
+                        home = partition_of(_wider(one.rule, key), len(self._pairings))
                         parts[home].append([name, one.at, key, known.end, total])
                 if one.rule.bases is not None and one.rule.bases.takes(series):
                     for end in range(known.end, known.end - _ENDS, -1):
@@ -153,9 +112,10 @@ class Shares:
                         if total is not None:
                             told.add(name, one.at, key, end, total)
         said: list[Alert] = []
-        for place in range(self._shards):
-            said += self._wait(place, event, parts[place])
-        return said, [self._base(event, place, told) for place in range(self._shards)]
+        for place, pairing in self._pairings.items():
+            held: Json = [to_millis(event.closed_at), parts[place]]
+            said += self._met(pairing.wait(event.version, book_of(event), event.reading, held))
+        return said, [self._base(event, place, told) for place in self._pairings]
 
     def _base(self, event: CostAggregate, place: int, told: "_Told") -> Output:
         book = book_of(event)
@@ -172,8 +132,7 @@ class Shares:
 
     def hear(self, event: AlertBase) -> list[Alert]:
         """Take what a partition tells of wider totals."""
-        queue = self._queue(event.partition)
-        if not self._rules() or event.version <= queue["heard"]:
+        if not self._rules():
             return []
         rows: Json = [
             [event.rules[rule], event.applied[rule], event.series[series], end, total]
@@ -181,68 +140,33 @@ class Shares:
                 event.row_rule, event.row_series, event.row_end, event.row_total, strict=True
             )
         ]
-        queue["heard"] = event.version
-        queue["told"].append([event.version, event.book, event.reading])
-        self._state.put(f"told/{event.partition}/{event.version}", rows)
-        return self._advance(event.partition, queue)
+        return self._met(self._pairings[event.partition].hear(event.version, event.book, event.reading, rows))
 
     def forget(self, name: str) -> None:
         """Forget what was worked out for a rule, which goes or changes; with the last rule, all that waits."""
         for prefix, known in (("part", self._parts), ("base", self._bases)):
             for series in known.pop(name, ()):
                 self._state.delete(f"{prefix}/{name}/{series}")
-        if set(self._rules()) - {name}:
-            return
-        for place in range(self._shards):
-            queue = self._queue(place)
-            for kind in ("waits", "told"):
-                for version, _, _ in queue[kind]:
-                    self._state.delete(f"{kind}/{place}/{version}")
-            self._state.delete(f"queue/{place}")
+        if not self._rules():
+            for pairing in self._pairings.values():
+                pairing.clear()
 
-    def _queue(self, place: int) -> Any:  # noqa: ANN401 - plain data of the state
-        known: Any = self._state.get(f"queue/{place}") or {"taken": 0, "heard": 0, "waits": [], "told": []}
-        return {**known, "waits": list(known["waits"]), "told": list(known["told"])}
-
-    def _wait(self, place: int, event: CostAggregate, parts: list[Any]) -> list[Alert]:
-        queue = self._queue(place)
-        if event.version <= queue["taken"]:
-            return []
-        queue["taken"] = event.version
-        queue["waits"].append([event.version, book_of(event), event.reading])
-        self._state.put(f"waits/{place}/{event.version}", [to_millis(event.closed_at), parts])
-        return self._advance(place, queue)
-
-    def _advance(self, place: int, queue: Any) -> list[Alert]:  # noqa: ANN401 - plain data of the state
-        """Judge the announcements that have what they wait for, the oldest first, and keep the queue.
-
-        Readings of a book come in one order everywhere: what was passed over in the other partition will not come.
-        """
+    def _met(self, met: list[Met]) -> list[Alert]:
+        """Judge announcements whose counterpart has come."""
         said: list[Alert] = []
-        while queue["waits"]:
-            version, book, reading = queue["waits"][0]
-            here = [name for _, other, name in queue["waits"] if other == book]
-            there = [one for one in queue["told"] if one[1] == book]
-            reached = [one[2] for one in there if one[2] in here]
-            if not reached:
-                break
-            queue["waits"].pop(0)
-            known: Any = self._state.get(f"waits/{place}/{version}")
-            self._state.delete(f"waits/{place}/{version}")
-            touched = self._learn_parts(version, known[1])
-            if reading in reached:
-                last = next(number for number, one in enumerate(there) if one[2] == reading)
-                for one in there[: last + 1]:
-                    touched |= self._learn_bases(place, one[0])
-                    queue["told"].remove(one)
+        rules = self._rules() if met else {}
+        for one in met:
+            at, parts = one.held
+            touched = self._learn_parts(rules, one.number, parts)
+            for version, rows in one.told:
+                touched |= self._learn_bases(rules, version, rows)
             for name, series in sorted(touched):
-                said += self._judged(name, series, from_millis(known[0]))
-        self._state.put(f"queue/{place}", queue)
+                said += self._judged(rules[name].rule, series, from_millis(at))
         return said
 
-    def _learn_parts(self, version: int, parts: list[Any]) -> set[tuple[str, str]]:
+    def _learn_parts(self, rules: Rules, version: int, parts: list[Any]) -> set[tuple[str, str]]:
         """Take the parts of an announcement; return them as rule and series."""
-        rules, touched = self._rules(), set()
+        touched = set()
         for name, at, series, end, total in parts:
             before: Any = self._state.get(f"part/{name}/{series}") or [0]
             if name in rules and rules[name].at == at and version >= before[0]:
@@ -251,12 +175,9 @@ class Shares:
                 touched.add((name, series))
         return touched
 
-    def _learn_bases(self, place: int, version: int) -> set[tuple[str, str]]:
+    def _learn_bases(self, rules: Rules, version: int, rows: list[Any]) -> set[tuple[str, str]]:
         """Take the wider totals of an announcement there; return the parts that are of them, as rule and series."""
-        rows: Any = self._state.get(f"told/{place}/{version}")
-        self._state.delete(f"told/{place}/{version}")
-        rules = self._rules()
-        found: dict[tuple[str, str], dict[str, int]] = {}
+        found: dict[tuple[str, str], dict[str, Json]] = {}
         for name, at, series, end, total in rows:
             if name in rules and rules[name].at == at:
                 found.setdefault((name, series), {})[str(end)] = total
@@ -264,7 +185,7 @@ class Shares:
         for (name, series), ends in found.items():
             before: Any = self._state.get(f"base/{name}/{series}") or [0]
             if version >= before[0]:
-                self._state.put(f"base/{name}/{series}", [version, ends])  # type: ignore[list-item]
+                self._state.put(f"base/{name}/{series}", [version, ends])
                 self._bases.setdefault(name, set()).add(series)
                 changed.add((name, series))
         return {
@@ -274,11 +195,10 @@ class Shares:
             if (name, _wider(rules[name].rule, part)) in changed
         }
 
-    def _judged(self, name: str, series: str, at: datetime) -> list[Alert]:
-        rule = self._rules()[name].rule
+    def _judged(self, rule: ThresholdRule, series: str, at: datetime) -> list[Alert]:
         wider = _wider(rule, series)
-        part: Any = self._state.get(f"part/{name}/{series}")
-        base: Any = self._state.get(f"base/{name}/{wider}")
+        part: Any = self._state.get(f"part/{rule.id}/{series}")
+        base: Any = self._state.get(f"base/{rule.id}/{wider}")
         if base is None or str(part[1]) not in base[1]:
             return []
         finding = of_share(rule, series, wider, part[1], (part[2], base[1][str(part[1])]), at)

@@ -1,9 +1,11 @@
 """What rules find in a series' totals: limits, changes, budgets. Pure functions."""
 
 from datetime import date, datetime
+from decimal import Context, Decimal
 
+from alerts.ahead import ahead_of, bars_ahead, of_ahead
 from alerts.budgets import of_budget
-from alerts.figures import DAYS, Figures
+from alerts.figures import DAYS, Figures, first_day
 from alerts.findings import Finding
 from alerts.health_findings import of_credit
 from alerts.health_rules import CreditRule
@@ -18,6 +20,8 @@ from spendstream.money import from_units
 #: A credit is used up over years; what is older says `opening`.
 _CREDIT_DAYS = 732
 _LENGTHS = {"day": 1, "d7": 7, "d30": 30}
+_EXACT = Context(prec=60)
+_CENTS_OF_CENTS = Decimal("0.000001")
 
 
 def days_looked_at(rule: TotalRule) -> int:
@@ -27,26 +31,77 @@ def days_looked_at(rule: TotalRule) -> int:
     return max(DAYS, rule.days_looked_at) if isinstance(rule, BudgetRule) else DAYS
 
 
-def of_totals(rule: TotalRule, key: str, figures: Figures, at: datetime) -> list[Finding]:
-    """Return what a rule finds in a series' totals; none while too little is known, or another total is needed, too."""
-    if isinstance(rule, ThresholdRule):
-        return _of_threshold(rule, key, figures, at)
+def of_totals(rule: TotalRule, key: str, figures: Figures, at: datetime, *, looks_ahead: bool = True) -> list[Finding]:
+    """Return what a rule finds in a series' totals; none while too little is known, or another total is needed, too.
+
+    Parameters
+    ----------
+    looks_ahead
+        Also what they come to at their pace; False: detection's forecast is waited for.
+    """
+    found: list[Finding] = []
     if isinstance(rule, ChangeRule):
-        return _of_change(rule, key, figures, at)
-    if isinstance(rule, CreditRule):
-        return of_credit(rule, key, figures, at)
-    return of_budget(rule, key, figures, at)
+        found = _of_change(rule, key, figures, at)
+    elif isinstance(rule, CreditRule):
+        found = of_credit(rule, key, figures, at)
+    elif isinstance(rule, BudgetRule):
+        found = of_budget(rule, key, figures, at)
+    elif rule.of == "total":
+        found = _of_threshold(rule, key, figures, at)
+    if looks_ahead and bars_ahead(rule):
+        ahead = ahead_of(rule, key, figures, at)
+        found += [] if ahead is None else [of_ahead(rule, ahead, None)]
+    return found
+
+
+def of_share(rule: ThresholdRule, key: str, wider: str, end: int, units: tuple[int, int], at: datetime) -> Finding:
+    """Return what a rule finds in a share.
+
+    Parameters
+    ----------
+    key, wider
+        The series, and the one that holds it.
+    end
+        Last day of both totals.
+    units
+        The two totals.
+    """
+    part, whole = (from_units(amount) for amount in units)
+    held = _EXACT.divide(part, whole) if whole > 0 else Decimal(0)
+    reached = [name for name in SEVERITIES if name in rule.limits and held >= rule.limits[name]]
+    if rule.at_least is not None and part < rule.at_least:
+        reached = []
+    severity = reached[-1] if reached else next(name for name in SEVERITIES if name in rule.limits)
+    currency = parse(key).currency
+    return Finding(
+        track="",
+        period=day_of(first_day(rule.window, end)) if rule.window in MONTHS else None,
+        rank=SEVERITIES.index(severity) + 1 if reached else 0,
+        severity=severity,
+        says=(
+            f"{name_of(key)} cost {money(part, currency)} {over(rule.window, day_of(end))}, {_percent(held)} of the "
+            f"{money(whole, currency)} of {name_of(wider)}; the limit is {_percent(rule.limits[severity])}"
+        ),
+        observed_at=at,
+        day=end,
+        actual=part,
+        expected=_EXACT.multiply(whole, rule.limits[severity]).quantize(_CENTS_OF_CENTS, context=_EXACT),
+        charges=rule.charges,
+    )
+
+
+def _percent(held: Decimal) -> str:
+    return f"{held * 100:,.1f} %"
 
 
 def _of_threshold(rule: ThresholdRule, key: str, figures: Figures, at: datetime) -> list[Finding]:
-    told = None if rule.of == "share" else _measured(rule, figures)
+    told = _measured(rule, figures)
     if told is None:
         return []
     units, first, day, when = told
     actual, currency = from_units(units), parse(key).currency
     reached = [name for name in SEVERITIES if name in rule.limits and actual >= rule.limits[name]]
     severity = reached[-1] if reached else next(name for name in SEVERITIES if name in rule.limits)
-    verb = "will cost" if rule.of == "forecast" else "cost"
     limit = rule.limits[severity]
     return [
         Finding(
@@ -54,7 +109,7 @@ def _of_threshold(rule: ThresholdRule, key: str, figures: Figures, at: datetime)
             period=first,
             rank=SEVERITIES.index(severity) + 1 if reached else 0,
             severity=severity,
-            says=f"{name_of(key)} {verb} {money(actual, currency)} {when}; the limit is {money(limit, currency)}",
+            says=f"{name_of(key)} cost {money(actual, currency)} {when}; the limit is {money(limit, currency)}",
             observed_at=at,
             day=day,
             actual=actual,
@@ -73,13 +128,12 @@ def _measured(rule: ThresholdRule, figures: Figures) -> tuple[int, date | None, 
             return None
         day = day_of(figures.hours_of)
         return dearest[1], day, figures.hours_of, f"in the hour from {dearest[0]:02d}:00 UTC on {day}"
-    told = figures.by_the_end if rule.of == "forecast" else figures.total
-    units = told(rule.window, kinds, billed)
+    units = figures.total(rule.window, kinds, billed)
     if units is None or figures.end is None:
         return None
     end = day_of(figures.end)
-    first, last = period(rule.window, end) if rule.window in MONTHS else (None, None)
-    return units, first, figures.end, f"by {last}" if rule.of == "forecast" else over(rule.window, end)
+    first = period(rule.window, end)[0] if rule.window in MONTHS else None
+    return units, first, figures.end, over(rule.window, end)
 
 
 def _of_change(rule: ChangeRule, key: str, figures: Figures, at: datetime) -> list[Finding]:

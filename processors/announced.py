@@ -1,8 +1,18 @@
-"""The rows of an announcement of totals, one tuple each. Amounts are billed and effective, in 10⁻¹⁸ units."""
+"""An announcement of totals: its number, and its rows, one tuple each.
+
+Amounts are billed and effective, in 10⁻¹⁸ units.
+"""
 
 from collections.abc import Iterable
 
 from schemas.events import CostAggregate
+
+_LONGEST_VERSION = 48
+
+
+def number_of(event: CostAggregate) -> int:
+    """Return the number of an announcement in its partition, over all epochs; what follows has it as version."""
+    return event.epoch << _LONGEST_VERSION | event.version
 
 
 def day_rows(event: CostAggregate) -> Iterable[tuple[int, int, int, int, int]]:

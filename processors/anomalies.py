@@ -17,6 +17,7 @@ from datetime import date
 from typing import Any
 
 from processors.anomaly_feedback import Words
+from processors.anomaly_forecast import all_foretold
 from processors.anomaly_head import LaneOptions
 from processors.anomaly_lane import Lane, Row
 from processors.series import Level, parse, quoted
@@ -105,6 +106,7 @@ class AnomaliesPartition:
             if lane.has(_book(event)):
                 lane.note(_book(event), event)
                 told += lane.close(event)
+        told.append(all_foretold(event))
         self._counts["announcements"] += 1
         self._counts["incidents_told"] += sum(isinstance(one, CostAnomaly) for one in told)
         return [self._output(one) for one in told]

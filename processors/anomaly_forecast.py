@@ -12,13 +12,13 @@ from scipy.special import ndtri
 
 from detection.calibration import Floats
 from detection.forecast import HORIZONS, Horizon, day_end, end_of, start_of, to_come
+from processors.announced import number_of
 from processors.anomaly_bank import Bank, Look
 from schemas.events import CostAggregate, CostForecast
 from spendstream.clock import day_number, day_of, to_millis
 
 COVERAGE = 0.9
 _WIDTH = float(ndtri((1 + COVERAGE) / 2))
-_LONGEST_VERSION = 48
 _KNOWN_DAYS = 21
 _MICRO = 10**6
 _UNITS = 10**12
@@ -42,7 +42,7 @@ def foretold(bank: Bank, looks: Sequence[Look], event: CostAggregate) -> CostFor
     so_far, mean, lower, upper = (_units(column) for column in amounts)
     return CostForecast(
         run=event.run,
-        version=event.epoch << _LONGEST_VERSION | event.version,
+        version=number_of(event),
         source=event.source,
         reading=event.reading,
         closed_at=event.closed_at,
@@ -58,6 +58,21 @@ def foretold(bank: Bank, looks: Sequence[Look], event: CostAggregate) -> CostFor
         row_mean=mean,
         row_lower=lower,
         row_upper=upper,
+    )
+
+
+def all_foretold(event: CostAggregate) -> CostForecast:
+    """Return what ends the forecasts that follow an announcement: one without series, also when there were none."""
+    day = event.closed_at.date()
+    return CostForecast(
+        run=event.run,
+        version=number_of(event),
+        source=event.source,
+        reading=event.reading,
+        closed_at=event.closed_at,
+        day=day,
+        settled=day,
+        coverage=COVERAGE,
     )
 
 

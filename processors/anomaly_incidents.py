@@ -12,6 +12,7 @@ from hashlib import blake2b
 from math import isfinite
 from typing import Any, Literal
 
+from processors.announced import number_of
 from processors.series import ChargeKind, parse
 from schemas.events import AnomalyCause, AnomalyShape, Contributor, CostAggregate, CostAnomaly
 from spendstream.clock import day_of
@@ -22,7 +23,6 @@ DETECTOR_VERSION = "1"
 _HARDLY = 0.02
 _MICRO = 10**6
 _MOST = 1e19
-_LONGEST_VERSION = 48
 State = Literal["open", "updated", "closed", "withdrawn"]
 
 
@@ -172,7 +172,7 @@ def _event(incident: Incident, event: CostAggregate, state: State) -> CostAnomal
     return CostAnomaly(
         run=event.run,
         id=incident.id,
-        version=event.epoch << _LONGEST_VERSION | event.version,
+        version=number_of(event),
         state=state,
         series=incident.series,
         currency=parse(incident.series).currency,

@@ -750,7 +750,7 @@ class CostEstimate:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CostForecast:
     """What series come to by the end of the day, month and quarter; one event a lane, which a newer one of the same
-    day replaces."""
+    day replaces. One without series says that no more follows of an announcement."""
 
     SUBJECT: ClassVar[str] = "cost.forecast"
 

@@ -85,6 +85,7 @@ def dry_run(
 ) -> None:
     """Check a file, and show what it would have said of the history that Kafka has. Nothing is sent."""
     from alerts.backtest import history, would_say  # noqa: PLC0415 - keeps other commands quick
+    from alerts.pipeline import rule_options  # noqa: PLC0415
     from alerts.rule_files import read  # noqa: PLC0415
     from spendstream.runs import live_run  # noqa: PLC0415
 
@@ -98,7 +99,7 @@ def dry_run(
         run = settings.processing.run
     else:
         events, run = list(history(settings)), live_run(settings)
-    said = would_say(found, events, settings.kafka.shards, run)
+    said = would_say(found, events, rule_options(settings, run))
     newest = max((alert.observed_at for alert in said), default=None)
     if newest is not None:
         said = [alert for alert in said if newest - alert.observed_at <= timedelta(days=days)]

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from processors.batch import BatchDriver
 from processors.pipeline import steps
 from processors.step import Output
-from schemas.events import CostAggregate, CostAnomaly
+from schemas.events import CostAggregate, CostAnomaly, CostForecast
 from spendstream.local.simulated_bills import Bills, noon
 from spendstream.local.simulator import Incident, Organisation
 from spendstream.local.simulator.making import make_incidents
@@ -20,9 +20,9 @@ LEARNT_DAYS = 120
 
 @dataclass(frozen=True, slots=True)
 class SimulatedHistory:
-    """Announcements and anomalies with their partitions, in the order in which they came, and what was done to it."""
+    """What the stream told, with partitions, in the order in which it came, and what was done to the organisation."""
 
-    events: list[tuple[int, CostAggregate | CostAnomaly]]
+    events: list[tuple[int, CostAggregate | CostAnomaly | CostForecast]]
     incidents: tuple[Incident, ...]
 
 
@@ -50,10 +50,10 @@ def simulated_history(
         first - timedelta(days=LEARNT_DAYS),
         settings.kafka.shards,
     )
-    events: list[tuple[int, CostAggregate | CostAnomaly]] = []
+    events: list[tuple[int, CostAggregate | CostAnomaly | CostForecast]] = []
 
     def heard(output: Output) -> None:
-        if isinstance(output.event, CostAggregate | CostAnomaly):
+        if isinstance(output.event, CostAggregate | CostAnomaly | CostForecast):
             events.append((output.partition, output.event))
 
     driver = BatchDriver(steps(settings), heard)

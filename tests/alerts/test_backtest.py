@@ -9,18 +9,19 @@ from typing import Any
 import pytest
 from confluent_kafka import Producer
 
-from alerts.backtest import history, incidents_of, would_say
+from alerts.backtest import TOPIC_OF, history, incidents_of, would_say
+from alerts.pipeline import rule_options
 from alerts.rule_files import packed, parse
 from alerts.rule_step import RuleOptions, rule_step
 from processors.backlog import Backlog
 from schemas.codec import Codec
-from schemas.events import Alert, AlertRule, CostAggregate
+from schemas.events import Alert, AlertRule
 from schemas.repository import RepositorySchemas
 from spendstream.local.simulated_history import simulated_history
 from spendstream.local.stack import touch_topics
 from spendstream.settings import load
 from spendstream.supervise import start_service
-from spendstream.topics import AGGREGATES, ALERTS, ANOMALIES, RULES
+from spendstream.topics import ALERTS, RULES
 from tests.alerts.facts import DAY, S3, T, announced, anomaly, rule
 from tests.kafka_backends import Backend
 from tests.processors.workers import recorded
@@ -85,8 +86,7 @@ def test_ninety_days_of_a_simulated_history_fire_live_exactly_what_the_test_of_r
     try:
         wait_until_read(settings)
         for partition, event in made.events:
-            topic = AGGREGATES if isinstance(event, CostAggregate) else ANOMALIES
-            producer.produce(settings.kafka.topics.name(topic), CODEC.encode(event), b"k", partition)
+            producer.produce(settings.kafka.topics.name(TOPIC_OF[type(event)]), CODEC.encode(event), b"k", partition)
         producer.flush(20)
         wait_until_read(settings)
     finally:
@@ -94,7 +94,7 @@ def test_ninety_days_of_a_simulated_history_fire_live_exactly_what_the_test_of_r
         print(process.communicate(timeout=60)[1])  # noqa: T201 - pytest shows it when the test fails
 
     live = [event for _, event in recorded(settings, ALERTS) if isinstance(event, Alert)]
-    said = would_say(rules, history(settings), settings.kafka.shards, "live")
+    said = would_say(rules, history(settings), rule_options(settings, "live"))
     assert len(live) == len(said)
     assert by_alert(live) == by_alert(said)
     assert {alert.rule for alert in said if alert.change == "crossed"} == {one.id for one in rules}
@@ -103,7 +103,7 @@ def test_ninety_days_of_a_simulated_history_fire_live_exactly_what_the_test_of_r
 def wait_until_read(settings: Any) -> None:
     """Wait until the step that applies rules has read all that its topics hold."""
     deadline = time.monotonic() + 90
-    with Backlog(settings, rule_step(RuleOptions(settings.kafka.shards))) as backlog:
+    with Backlog(settings, rule_step(rule_options(settings, "live"))) as backlog:
         backlog.look(())
         while backlog.events:
             assert time.monotonic() < deadline, "the alert service does not read"
@@ -115,13 +115,13 @@ def test_what_one_partition_holds_stays_in_its_order_though_its_times_do_not():
     limit = rule("id: t\nkind: threshold\nwhere: {}\nwindow: day\nlimits: {warning: 100}")
     first = announced("USD", {DAY: "150"}, {"d7": "1"}, at=T)
     late = announced("USD", {DAY: "50"}, {"d7": "1"}, version=2, at=T - timedelta(hours=1))
-    said = would_say([limit], [(0, first), (0, late)], 4, "live")
+    said = would_say([limit], [(0, first), (0, late)], RuleOptions(4))
     assert [alert.change for alert in said] == ["crossed", "restated"]
 
 
 def test_alerts_of_a_history_fold_into_its_incidents():
     rises = rule("id: rises\nkind: anomaly\nseverities: {warning: {amount: 50}}")
     events = [(0, anomaly(S3)), (1, anomaly("USD", id="a2")), (0, anomaly(S3, state="closed", version=2))]
-    [incident] = incidents_of(would_say([rises], events, 4, "live"))
+    [incident] = incidents_of(would_say([rises], events, RuleOptions(4)))
     assert (incident.alert_count, incident.firing_count) == (2, 1)
     assert incidents_of([]) == []

@@ -38,7 +38,7 @@ def learned(a_rule: Any, event: CostAggregate, figures: Figures) -> Figures:
 
 
 def track(a_rule: Any, figures: Figures, name: str, key: str = "USD") -> Any:
-    [found] = [one for one in of_budget(a_rule, key, figures, T) if one.track == name]
+    [found] = [one for one in of_totals(a_rule, key, figures, T) if one.track == name]
     return found
 
 

@@ -218,7 +218,7 @@ def test_a_dry_run_says_what_the_stream_says():
         (1, announced("USD", {DAY: "150"}, {"d7": "1"}, at=T + timedelta(minutes=1))),
         (0, anomaly(version=2, state="withdrawn", scored_at=T + timedelta(hours=1))),
     ]
-    said = would_say([RISES, LIMIT], events, SHARDS, "live")
+    said = would_say([RISES, LIMIT], events, RuleOptions(SHARDS))
     assert [(alert.rule, alert.change) for alert in said] == [
         ("rises", "crossed"),
         ("limit", "crossed"),

@@ -69,7 +69,7 @@ class Watched:
 
     def _emit(self, output: Output) -> None:
         if isinstance(output.event, CostForecast):
-            self.forecasts.append(output.event)
+            self.forecasts += [output.event] if output.event.series else []
         else:
             assert isinstance(output.event, CostAnomaly)
             self.told.append(output.event)
