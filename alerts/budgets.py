@@ -20,7 +20,7 @@ _FAST, _SLOW = 2, 1
 
 
 def of_budget(rule: BudgetRule, key: str, figures: Figures, at: datetime) -> list[Finding]:
-    """Return what a budget's rule finds in a series; nothing before its first closed day. `alerts.ahead` has the rest."""
+    """Return what a budget's rule finds in a series; nothing before its first closed day."""
     budget = standing_of(rule, key, figures)
     if budget is None:
         return []

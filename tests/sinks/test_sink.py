@@ -13,6 +13,7 @@ from confluent_kafka import Producer
 from schemas.codec import Codec
 from schemas.events import (
     EVENT_CLASSES,
+    AlertBase,
     AlertRequest,
     Attempt,
     CostAggregate,
@@ -42,6 +43,7 @@ CODEC = Codec(RepositorySchemas())
 NUMBERS = itertools.count()
 #: Events that no table holds: state between steps, what people ask of incidents, the logs of what was sent.
 WITHOUT_ROWS = {
+    AlertBase,
     CostHead,
     CostPartial,
     CostReport,
