@@ -19,7 +19,6 @@ import logging
 import random
 import signal
 import threading
-from collections.abc import Iterator
 from datetime import timedelta
 
 import aiohttp
@@ -27,28 +26,28 @@ from prometheus_client import CollectorRegistry
 
 from alerts import routes
 from alerts.channels.channel import Channel
-from alerts.channels.making import make
 from alerts.delivery_metrics import DeliveryMetrics
+from alerts.delivery_records import DeliveryRecords
 from alerts.desk import Desk
 from alerts.incident_reader import IncidentReader
 from alerts.links import linked
+from alerts.mail_queue import MailQueue
+from alerts.mail_returns import MailReturns
 from alerts.message import Message
+from alerts.open_channels import OpenChannels
 from alerts.pulse import Pulse
 from alerts.records import Written
 from alerts.routes import Routing
 from alerts.routing_file import RoutingFile
-from producers.sender import DeliveryError, Sender
+from alerts.suspensions import SuspensionReader
+from producers.sender import DeliveryError
 from producers.sole import Sole, SoleProducer
-from schemas.dead_letters import dead_letter
-from schemas.events import Attempt, Notification
 from spendstream.admin import ensure_topics
 from spendstream.clock import Clock, SystemClock
 from spendstream.health import Progress, check_exposure, health_page
-from spendstream.read_back import read_back
 from spendstream.runs import LiveRun, live_run
 from spendstream.settings import ConfigurationError, Settings
 from spendstream.supervise import begin_anew
-from spendstream.topics import DEAD_LETTERS, DELIVERIES, INCIDENTS, NOTIFICATIONS
 
 log = logging.getLogger(__name__)
 
@@ -119,49 +118,69 @@ class Delivery:
         self._clock = clock
         self._sole = sole
         self._progress = progress
-        self._metrics = metrics or DeliveryMetrics(CollectorRegistry())
-        self._sender = Sender(settings, clock)
-        self._sending = asyncio.Lock()
+        metrics = metrics or DeliveryMetrics(CollectorRegistry())
+        self._records = DeliveryRecords(settings, clock, metrics)
         self._file = None if settings.alerts.routing is None else RoutingFile(settings.alerts.routing)
-        self._desk = Desk(routing, self._logged(), timedelta(hours=settings.alerts.max_age_hours))
-        self._metrics.watch(self._desk, clock)
+        self._desk = Desk(routing, self._records.log(), timedelta(hours=settings.alerts.max_age_hours))
+        self._suspensions = SuspensionReader(settings)
+        self._queue = None if settings.alerts.mail_events is None else MailQueue(settings)
+        # Whether channels are not yet as the suspensions want them.
+        self._stale = False
+        metrics.watch(self._desk, clock)
         progress.details = self._details
 
     def _details(self) -> dict[str, object]:
         details: dict[str, object] = {"receivers_in_trouble": self._desk.troubles(self._clock.now())}
         if self._file is not None and self._file.fault is not None:
             details["routing_that_cannot_be_used"] = self._file.fault
+        suspended = len(self._suspensions.known.all())
+        if suspended:
+            details["suspended_addresses"] = suspended
         return details
-
-    def _logged(self) -> Iterator[Notification | Attempt]:
-        for raw in read_back(self._settings, NOTIFICATIONS):
-            event = self._sender.codec.decode(raw)
-            if isinstance(event, (Notification, Attempt)):
-                yield event
 
     async def work(self, stop: threading.Event) -> None:
         """Deliver until told to stop; what is under way then is finished."""
         timeout = aiohttp.ClientTimeout(total=self._settings.alerts.timeout_seconds)
         async with aiohttp.ClientSession(timeout=timeout) as session:
-            channels = self._channels(self._routing, session)
+            channels = OpenChannels(self._settings, session)
+            self._open(channels, self._routing)
+            returns = self._begin_returns(channels)
             with (
+                self._suspensions,
                 IncidentReader(self._settings) as incidents,
                 LiveRun(self._settings) as runs,
                 Pulse(self._settings, self._clock.now()) as pulse,
             ):
-                await self._deliver(stop, session, channels, incidents, runs, pulse)
+                await self._deliver(stop, channels, incidents, runs, pulse, returns)
 
-    def _channels(self, routing: Routing, session: aiohttp.ClientSession) -> dict[str, Channel]:
-        return {receiver.name: make(receiver, session, self._settings) for receiver in routing.receivers}
+    def _open(self, channels: OpenChannels, routing: Routing) -> None:
+        """Let messages go to the receivers of a routing; raises `ConfigurationError` when a channel cannot be made."""
+        channels.open(routing, self._suspensions.known)
+        self._desk.close(self._suspensions.known.closed(routing.receivers))
+
+    def _begin_returns(self, channels: OpenChannels) -> asyncio.Task[None] | None:
+        """Begin to hear of mails that come back, where a queue tells of them."""
+        if self._queue is None:
+            return None
+        returns = MailReturns(
+            self._queue,
+            self._desk,
+            self._records,
+            self._suspensions.known,
+            self._clock,
+            receiver_of=lambda name: next((one for one in self._routing.receivers if one.name == name), None),
+            reopen=lambda: self._reopen(channels),
+        )
+        return asyncio.create_task(returns.work())
 
     async def _deliver(
         self,
         stop: threading.Event,
-        session: aiohttp.ClientSession,
-        channels: dict[str, Channel],
+        channels: OpenChannels,
         incidents: IncidentReader,
         runs: LiveRun,
         pulse: Pulse,
+        returns: asyncio.Task[None] | None,
     ) -> None:
         tasks: set[asyncio.Task[None]] = set()
         live: str = live_run(self._settings)
@@ -179,36 +198,49 @@ class Delivery:
             now = self._clock.now()
             if now - looked_at >= _LOOK_EVERY:
                 looked_at = now
-                channels = self._reread(channels, session)
+                self._look(channels)
             if now - felt_at >= _FEEL_EVERY and self._routing.pipeline is not None:
                 felt_at = now
                 self._desk.pipeline(await asyncio.to_thread(pulse.silence, self._routing.pipeline, now), now)
             for message in self._desk.messages(live, now):
                 told = linked(self._settings.alerts, message, now)
-                tasks.add(asyncio.create_task(self._send(channels[message.receiver], told)))
+                tasks.add(asyncio.create_task(self._send(channels.of(message.receiver), told)))
             written = self._desk.written()
             if written:
-                tasks.add(asyncio.create_task(self._keep(written)))
+                tasks.add(asyncio.create_task(self._records.keep(written)))
             tasks = _unfinished(tasks)
-        if tasks:
-            await asyncio.gather(*tasks)
+            if returns is not None and returns.done():
+                returns.result()
+        if returns is not None:
+            returns.cancel()
+        await asyncio.gather(*tasks)
 
-    def _reread(self, channels: dict[str, Channel], session: aiohttp.ClientSession) -> dict[str, Channel]:
-        """Go over to another routing when the file has changed; return the channels of what holds."""
+    def _look(self, channels: OpenChannels) -> None:
+        """See whether the routing file has changed, or what is suspended, and go over to that."""
+        if self._suspensions.changed() or self._stale:
+            self._reopen(channels)
         routing = None if self._file is None else self._file.changed()
         if routing is None or self._file is None:
-            return channels
+            return
         try:
-            made = self._channels(routing, session)
+            self._open(channels, routing)
         except ConfigurationError as error:
             self._file.refuse(str(error))
-            return channels
+            return
         self._routing = routing
         self._desk.reroute(routing)
-        return made
+
+    def _reopen(self, channels: OpenChannels) -> None:
+        """Go over to what is suspended now; where a channel cannot be made for it, it is tried again."""
+        try:
+            self._open(channels, self._routing)
+            self._stale = False
+        except ConfigurationError as error:
+            self._stale = True
+            log.warning("suspended addresses still get mail, it is tried again: %s", error)
 
     async def _send(self, channel: Channel, message: Message) -> None:
-        await self._keep(Written(attempts=self._desk.leaving(message, self._clock.now())))
+        await self._records.keep(Written(attempts=self._desk.leaving(message, self._clock.now())))
         outcome = await channel.send(message)
         now = self._clock.now()
         if outcome.accepted:
@@ -217,38 +249,8 @@ class Delivery:
         else:
             self._desk.failed(message, outcome, now, random.uniform(0.8, 1.2))  # noqa: S311 - spreads tries, no secret
             log.warning("%s was not told: %s", message.receiver, outcome.error)
-        await self._keep(self._desk.written())
+        await self._records.keep(self._desk.written())
         self._desk.logged(message)
-
-    async def _keep(self, written: Written) -> None:
-        """Send what is to be written down, and wait until Kafka has it."""
-        self._metrics.count(written.states)
-        async with self._sending:
-            for attempt in written.attempts:
-                # In a key of its own it leaves what was accepted before; what is accepted later stands behind it.
-                self._sender.send(NOTIFICATIONS, 0, f"{attempt.receiver}/{attempt.incident}/attempt", attempt)
-            for one in written.notifications:
-                self._sender.send(NOTIFICATIONS, 0, f"{one.receiver}/{one.incident}", one)
-            for state in written.states:
-                self._sender.send(DELIVERIES, 0, f"{state.receiver}/{state.incident}", state)
-            for incident in written.incidents:
-                self._sender.send(INCIDENTS, 0, f"{incident.run}/{incident.id}", incident)
-            for lost in written.lost:
-                # It is not tried again as it is; a dead letter leaves it to a person.
-                letter = dead_letter(
-                    stage="deliver",
-                    origin=f"{lost.receiver}/{lost.incident.id}/{lost.incident.version}",
-                    value=self._sender.codec.encode(lost.incident),
-                    error=_LostError(f"receiver {lost.receiver} was not told: {lost.error}"),
-                    at=self._clock.now(),
-                )
-                self._sender.send(DEAD_LETTERS, 0, letter.id, letter)
-            await asyncio.to_thread(self._sender.flush)
-        self._metrics.measure(written.notifications)
-
-
-class _LostError(RuntimeError):
-    """Nobody was told of an incident."""
 
 
 def _unfinished(tasks: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:

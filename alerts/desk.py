@@ -11,10 +11,11 @@ from alerts.own_incidents import CANARY, OwnIncidents, canary, is_own
 from alerts.places import Place, places_of
 from alerts.receivers import Receiver
 from alerts.records import Journal, Passed, Written
+from alerts.returned_mail import Returned
 from alerts.routes import Routing
 from alerts.routing import Decision, Told, decide
 from alerts.told_log import ToldLog
-from schemas.events import Attempt, DeliveryOutcome, Incident, Notification
+from schemas.events import Attempt, DeliveryOutcome, Incident, Notification, Suspension
 
 _UNKNOWN = Passed()
 
@@ -43,6 +44,8 @@ class Desk:
         self._due_since: dict[tuple[str, str], datetime] = {}
         self._held: dict[tuple[str, str], str] = {}
         self._own = OwnIncidents()
+        # Receivers to whom nothing can be sent, and why.
+        self._closed: Mapping[str, str] = {}
         # When the last test of a receiver was given up.
         self._tested_at: dict[str, datetime] = {}
         self._journal = Journal()
@@ -65,6 +68,10 @@ class Desk:
         for incident in self._incidents.values():
             self._place(incident)
         self._fresh = True
+
+    def close(self, receivers: Mapping[str, str]) -> None:
+        """Take to whom nothing can be sent from now on, and why: their fallbacks are told at once. Others are open."""
+        self._closed, self._fresh = receivers, True
 
     def take(self, incident: Incident, written_at: datetime, passed: Passed = _UNKNOWN) -> None:
         """Take the newest version of an incident, with the time at which it was written to Kafka."""
@@ -181,7 +188,11 @@ class Desk:
                     since = known[key] = self._due_since.get(key, now)
                     if line.failures:
                         self._note_waiting(name, one.incident, since)
-                    if line.failures and now >= since + line.limits.deadline:
+                    if name in self._closed:
+                        told.remove(one)
+                        del known[key]
+                        self._give_up(name, one, "refused", self._closed[name], now)
+                    elif line.failures and now >= since + line.limits.deadline:
                         told.remove(one)
                         del known[key]
                         self._give_up(name, one, "expired", line.error, now)
@@ -202,7 +213,7 @@ class Desk:
 
     def _test(self, receiver: Receiver, now: datetime, times: list[datetime]) -> list[tuple[str, list[Told]]]:
         """Return the test of a receiver, when it is due."""
-        if receiver.canary is None or not self._run:
+        if receiver.canary is None or receiver.name in self._closed or not self._run:
             return []
         logged = self._log.told(receiver.name).get(CANARY)
         given_up = self._tested_at.get(receiver.name)
@@ -336,6 +347,25 @@ class Desk:
             return
         self._journal.state(name, told, "fell_back", now, message=message, fallback=instead, attempt=line.failures)
         self._place(told.incident)
+
+    def returned(self, found: Returned, suspended: Iterable[Suspension], now: datetime) -> None:
+        """Note that a mail came back, and what is suspended for it; what nobody got goes to the fallback."""
+        name = found.receiver
+        for event in suspended:
+            self._journal.suspension(event)
+        told = [one for one in self._log.told(name).values() if one.message == found.message]
+        for one in told:
+            self._journal.returned(found, one, self._run)
+        if not told:
+            self._journal.returned(found, None, self._run)
+        if found.outcome == "bounced" and name in self._closed:
+            for one in told:
+                incident = self._incidents.get(one.incident)
+                if incident is not None and incident.id != CANARY and incident.state != "resolved":
+                    self._note(replace(self._log.attempt(name, incident, now), given_up=incident.version))
+                    self._tell_instead(name, Told(incident, one.reason), found.says, now, None)
+            self._ill(f"receiver {name}", found.says, now)
+        self._fresh = True
 
     def pipeline(self, silent: str | None, now: datetime) -> None:
         """Note whether what comes before delivery is silent, and how; None: it is not."""

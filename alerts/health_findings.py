@@ -19,6 +19,12 @@ _EXACT = Context(prec=60)
 #: So many facts of one subject are remembered, and for so long.
 _REMEMBERED = 1000
 _REMEMBERED_DAYS = 30
+#: What is counted, before the name of its subject.
+_COUNTED = {
+    "dead_letters": "dead letters of",
+    "undelivered": "messages given up at",
+    "bounces": "bounces and complaints of mail to",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +112,11 @@ def of_health(rule: HealthRule, subject: str, known: Health, now: datetime) -> F
             bad = begun is not None and now - begun >= timedelta(hours=hours)
             since = begun or since
             says = f"{value:,.0f} events wait for the step {subject}; it is behind since {since:%Y-%m-%d %H:%M} UTC"
-        case "dead_letters" | "undelivered":
+        case "dead_letters" | "undelivered" | "bounces":
             after = to_millis(now) - int(hours * 3_600_000)
             count = sum(one for at, one, _ in known.told if at > after)
             bad = count >= rule.limit
-            what = f"dead letters of {subject}" if rule.check == "dead_letters" else f"messages to {subject} given up"
-            says = f"{count:g} {what} within {hours:g} hours, the newest: {known.note}"
+            says = f"{count:g} {_COUNTED[rule.check]} {subject} within {hours:g} hours, the newest: {known.note}"
     return Finding(
         track="",
         rank=1 if bad else 0,

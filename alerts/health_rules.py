@@ -12,7 +12,7 @@ from schemas.events import AlertSeverity, HealthCheck
 
 _LONGEST_BACKLOG = 8.0
 #: Hours that a check looks back on when a rule does not say.
-_HOURS: Mapping[HealthCheck, float] = {"dead_letters": 24.0, "undelivered": 24.0, "backlog": 0.25}
+_HOURS: Mapping[HealthCheck, float] = {"dead_letters": 24.0, "undelivered": 24.0, "bounces": 24.0, "backlog": 0.25}
 
 Days = Annotated[int, Field(ge=0, le=1000)]
 Warnings = Annotated[
@@ -47,12 +47,12 @@ class HealthRule(BaseRule):
     check: HealthCheck = Field(
         description="run_missed: hours since the newest good run began; run_failing: failed runs in a row; run_slow: "
         "minutes of the newest run; dead_letters: how many; backlog: events that wait for a step; undelivered: "
-        "messages that were given up"
+        "messages that were given up; bounces: mails that came back, and complaints"
     )
     subject: Patterns = Field(("*",), description="names of sources, steps or receivers")
     limit: Annotated[float, Field(gt=0)] = Field(description="from so much on, in what the check counts")
     hours: Annotated[float, Field(gt=0, le=24 * 30)] | None = Field(
-        None, description="dead_letters, undelivered: within so many hours (24); backlog: for so long (0.25)"
+        None, description="dead_letters, undelivered, bounces: within so many hours (24); backlog: for so long (0.25)"
     )
     severity: AlertSeverity = "warning"
 

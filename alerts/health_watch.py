@@ -15,7 +15,7 @@ from confluent_kafka import OFFSET_STORED, Consumer, KafkaException, TopicPartit
 
 from producers.sender import DeliveryError, Sender
 from schemas.codec import CodecError
-from schemas.events import DeadLetter, DeliveryState, Event, HealthFact, SourceRun
+from schemas.events import DeadLetter, DeliveryState, Event, HealthCheck, HealthFact, SourceRun
 from schemas.repository import UnknownSchemaError
 from spendstream.admin import kafka_consumer
 from spendstream.clock import Clock, SystemClock
@@ -57,9 +57,16 @@ def facts(event: Event) -> Iterator[HealthFact]:
             note = event.reason[:_LONGEST_NOTE]
             yield HealthFact(id=event.id, check="dead_letters", subject=event.stage, at=event.at, value=1.0, note=note)
         case DeliveryState() if event.outcome in {"refused", "expired"}:
-            note = (event.error or event.reason)[:_LONGEST_NOTE]
             one = f"{event.message}/{event.incident}/{event.outcome}"
-            yield HealthFact(id=one, check="undelivered", subject=event.receiver, at=event.at, value=1.0, note=note)
+            yield _of_receiver("undelivered", one, event)
+        case DeliveryState() if event.outcome in {"bounced", "complained"}:
+            # A mail about several incidents came back once.
+            yield _of_receiver("bounces", f"{event.message}/{event.outcome}", event)
+
+
+def _of_receiver(check: HealthCheck, one: str, event: DeliveryState) -> HealthFact:
+    note = (event.error or event.reason)[:_LONGEST_NOTE]
+    return HealthFact(id=one, check=check, subject=event.receiver, at=event.at, value=1.0, note=note)
 
 
 class HealthWatch:

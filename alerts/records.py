@@ -1,13 +1,14 @@
 """What is written down of telling receivers: the log of what was accepted, and each state of a message."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 
 from alerts.channels.channel import Outcome
 from alerts.message import Message
+from alerts.returned_mail import Returned
 from alerts.routing import Told
-from schemas.events import Attempt, DeliveryOutcome, DeliveryState, Incident, Notification
+from schemas.events import Attempt, DeadLetter, DeliveryOutcome, DeliveryState, Incident, Notification, Suspension
 from spendstream.clock import from_millis
 
 #: Steps that score: the last one that an event passed tells when it was scored.
@@ -47,17 +48,19 @@ class Lost:
 
 @dataclass(slots=True)
 class Written:
-    """What the desk wants written down: the log, states of messages, delivery's own incidents, what was lost."""
+    """What is to be written down: the log, states of messages, own incidents, what was lost, what is suspended."""
 
     notifications: list[Notification] = field(default_factory=list)
     attempts: list[Attempt] = field(default_factory=list)
     states: list[DeliveryState] = field(default_factory=list)
     incidents: list[Incident] = field(default_factory=list)
     lost: list[Lost] = field(default_factory=list)
+    suspensions: list[Suspension] = field(default_factory=list)
+    letters: list[DeadLetter] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         """Tell whether there is anything."""
-        return bool(self.notifications or self.attempts or self.states or self.incidents or self.lost)
+        return any(getattr(self, one.name) for one in fields(self))
 
 
 class Journal:
@@ -94,6 +97,45 @@ class Journal:
     def lost(self, receiver: str, incident: Incident, error: str) -> None:
         """Write down that nobody was told of something."""
         self._written.lost.append(Lost(receiver, incident, error))
+
+    def suspension(self, event: Suspension) -> None:
+        """Write down that an address gets no mail any more."""
+        self._written.suspensions.append(event)
+
+    def returned(self, found: Returned, told: Notification | None, run: str) -> None:
+        """Write down that a mail came back; `told`: what it told of one incident, None where nobody knows any more."""
+        state = DeliveryState(
+            message=found.message,
+            receiver=found.receiver,
+            channel=self.channels.get(found.receiver, ""),
+            group="",
+            incident="",
+            run=run,
+            version=0,
+            state="",
+            severity="",
+            outcome=found.outcome,
+            reason="",
+            error=found.says,
+            attempt=0,
+            at=found.at,
+            observed_at=found.at,
+        )
+        if told is not None:
+            state = replace(
+                state,
+                group=told.group,
+                incident=told.incident,
+                run=told.run,
+                version=told.version,
+                state=told.state,
+                severity=told.severity,
+                reason=told.reason,
+                observed_at=told.observed_at,
+                scored_at=told.scored_at,
+                fired_at=told.fired_at,
+            )
+        self._written.states.append(state)
 
     def notification(
         self,

@@ -150,7 +150,7 @@ class AlertBase:
     """Total of the rule's window, measure and charge classes."""
 
 
-DeliveryOutcome = Literal["accepted", "retrying", "refused", "expired", "fell_back", "held"]
+DeliveryOutcome = Literal["accepted", "retrying", "refused", "expired", "fell_back", "held", "bounced", "complained"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +179,7 @@ class DeliveryState:
     """Severity of the incident."""
     outcome: DeliveryOutcome
     """The channel took it; it will be tried again; the channel refused it; the deadline passed; another receiver is
-    told instead; it waits: silenced, inhibited, quiet hours, a limit."""
+    told instead; it waits: silenced, inhibited, quiet hours, a limit; the mail came back; who got it complained."""
     reason: str
     """Why it goes out, or why it is held."""
     error: str | None = None
@@ -198,7 +198,7 @@ class DeliveryState:
     """When its rule had fired."""
 
 
-HealthCheck = Literal["run_missed", "run_failing", "run_slow", "dead_letters", "backlog", "undelivered"]
+HealthCheck = Literal["run_missed", "run_failing", "run_slow", "dead_letters", "backlog", "undelivered", "bounces"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,7 +212,7 @@ class HealthFact:
     """The same for the same fact, however often it is told."""
     check: HealthCheck
     """Begin of the newest good run; failed runs in a row; minutes of the newest run; a dead letter; events that wait;
-    a message that was given up."""
+    a message that was given up; a mail that came back, or a complaint about one."""
     subject: str
     """Whose: a source, a step or stage, a receiver."""
     at: datetime
@@ -454,6 +454,26 @@ class AlertRule:
     """Who applied it."""
     definition: str | None = None
     """The rule as JSON; null: it was removed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspension:
+    """Whether a receiver's mail goes to one of its addresses; compacted, key = receiver and address."""
+
+    SUBJECT: ClassVar[str] = "alert.suspension"
+
+    receiver: str
+    """Name of the receiver."""
+    address: str
+    """The address, in small letters."""
+    suspended: bool
+    """True: nothing is sent there; false: somebody lifted it."""
+    at: datetime
+    """When the mail came back, or when it was lifted."""
+    by: str
+    """Who lifted it; of a suspension, what told of it."""
+    why: str
+    """In words, why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1337,6 +1357,7 @@ Event = (
     | CostReport
     | AlertRequest
     | AlertRule
+    | Suspension
     | IncidentTransition
     | AnomalyFeedback
     | CostAggregate
@@ -1370,6 +1391,7 @@ EVENT_CLASSES: tuple[type[Event], ...] = (
     CostReport,
     AlertRequest,
     AlertRule,
+    Suspension,
     IncidentTransition,
     AnomalyFeedback,
     CostAggregate,

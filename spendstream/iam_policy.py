@@ -1,5 +1,6 @@
 """What spendstream may do at AWS, and no more: the policies to paste, made from the settings."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -42,10 +43,19 @@ def _statements(settings: Settings) -> Iterator[tuple[str, Json]]:
                 listing["Condition"] = {"StringLike": {"s3:prefix": f"{prefix}*"}}
             yield CREDENTIALS, listing
             yield CREDENTIALS, _allow(f"ReadExport{number}", ["s3:GetObject"], [f"arn:aws:s3:::{bucket}/{prefix}*"])
+    queue = settings.alerts.mail_events
+    if queue is not None:
+        yield CREDENTIALS, _allow("ReadMailEvents", ["sqs:ReceiveMessage", "sqs:DeleteMessage"], [_queue(queue)])
     target = settings.recording.target
     if target is not None and target.startswith("s3://"):
         bucket, prefix = _place(target)
         yield CREDENTIALS, _allow("KeepRecording", ["s3:PutObject"], [f"arn:aws:s3:::{bucket}/{prefix}*"])
+
+
+def _queue(address: str) -> str:
+    """Return the ARN of a queue; every queue, when its address is not one of AWS's."""
+    found = re.fullmatch(r"https://sqs\.([a-z0-9-]+)\.amazonaws\.com/(\d{12})/([\w.-]+)", address)
+    return "*" if found is None else f"arn:aws:sqs:{found[1]}:{found[2]}:{found[3]}"
 
 
 def _cost_explorer(settings: Settings) -> list[str]:

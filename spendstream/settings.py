@@ -291,6 +291,11 @@ class Alerting(Section):
         24, gt=0, description="what was so old when it was worked out is history: nobody is told of it"
     )
     timeout_seconds: float = Field(10, gt=0, le=120, description="so long a channel may take to accept a message")
+    mail_events: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s?#@]+$",
+        description="address of the SQS queue that hears of bounces and complaints",
+    )
     public_url: str | None = Field(
         None, pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*[^\s?#/])?$", description="where people reach the API; no final /"
     )

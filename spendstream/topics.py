@@ -63,6 +63,7 @@ INCIDENTS = Topic("alert.incidents", "compact", 0)
 TRANSITIONS = Topic("alert.transitions", "delete", HORIZON_DAYS * DAY_MS)
 NOTIFICATIONS = Topic("alert.notifications", "compact", 0, sharded=False)
 DELIVERIES = Topic("alert.deliveries", "delete", HORIZON_DAYS * DAY_MS, sharded=False)
+SUSPENSIONS = Topic("alert.suspensions", "compact", 0, sharded=False)
 REPORTS = Topic("alert.reports", "compact", 0, sharded=False)
 
 TOPICS = (
@@ -88,6 +89,7 @@ TOPICS = (
     TRANSITIONS,
     NOTIFICATIONS,
     DELIVERIES,
+    SUSPENSIONS,
     REPORTS,
 )
 

@@ -22,8 +22,10 @@ _RETRIED = frozenset(
 _SERVER_ERROR = 500
 
 
-def client(service: str, region: str, settings: Settings) -> Any:  # noqa: ANN401 - made by boto3 at run time
+def client(service: str, region: str | None, settings: Settings) -> Any:  # noqa: ANN401 - made by boto3 at run time
     """Return boto3's client of a service: within the deployment's time-out, each request once.
+
+    Without a region it is that of the environment.
 
     Raises
     ------

@@ -23,6 +23,8 @@ from alerts.wording import plain, squeezed
 
 #: SES takes 10 MB unless asked for more; most servers take more than that.
 LONGEST = 9_500_000
+#: Headers that say, when a mail comes back, which message it was and to whom.
+ID_HEADER, RECEIVER_HEADER = "X-Spendstream-Id", "X-Spendstream-Receiver"
 _SUBJECT = 120
 _MESSAGE_ID = r"<[\w.+-]{1,200}@[\w.-]{1,200}>"
 _REFERENCES = 10
@@ -61,6 +63,7 @@ def compose(
     envelope: Envelope,
     *,
     name: str,
+    receiver: str,
     subject: str,
     text: str,
     at: datetime,
@@ -75,6 +78,8 @@ def compose(
     ----------
     name
         Names this mail: its Message-ID is made from it.
+    receiver
+        Name of the receiver.
     subject
         One line; it is cut to 120 characters, encoded where it has to be, and folded.
     text, html
@@ -95,6 +100,7 @@ def compose(
     mail["Subject"] = squeezed(plain(subject, 1_000), _SUBJECT)
     mail["Date"] = at
     mail["Message-ID"] = envelope.id_of(name)
+    mail[ID_HEADER], mail[RECEIVER_HEADER] = name, receiver
     references = [envelope.id_of(thread) for thread in threads[:_REFERENCES]]
     if answers is not None:
         mail["In-Reply-To"] = answers
@@ -127,6 +133,7 @@ def mail_of(message: Message, envelope: Envelope, longest: int = LONGEST) -> Ema
         return compose(
             envelope,
             name=message.id,
+            receiver=message.receiver,
             subject=headline(message),
             text=f"{text}\n\n{cut}".rstrip() + "\n",
             html=html_of(message, full, children, cut) if with_html else None,
@@ -145,6 +152,7 @@ def mail_of_note(note: Note, envelope: Envelope, longest: int = LONGEST) -> Emai
         return compose(
             envelope,
             name=note.id,
+            receiver=note.receiver,
             subject=note.title,
             text=text,
             html=html,

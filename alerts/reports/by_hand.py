@@ -7,9 +7,9 @@ from confluent_kafka import KafkaException
 from prometheus_client import CollectorRegistry
 
 from alerts.channels.channel import Channel
-from alerts.channels.making import make
 from alerts.delivery_metrics import DeliveryMetrics
 from alerts.lines import Line
+from alerts.open_channels import open_channel
 from alerts.reports.addressees import named_for
 from alerts.reports.figures import Figures
 from alerts.reports.log import key_of, told
@@ -18,6 +18,7 @@ from alerts.reports.records import Records
 from alerts.reports.report import Edition, Period, Report
 from alerts.reports.telling import Done, Telling
 from alerts.routes import Routing
+from alerts.suspensions import known_suspensions
 from api.problems import Problem
 from producers.sender import DeliveryError, Sender
 from spendstream.admin import ensure_topics
@@ -75,7 +76,7 @@ async def send_now(
     if to is not None and to not in names:
         raise ConfigurationError(f"there is no receiver {to!r}; there are: {', '.join(names)}")
     ensure_topics(settings)
-    log = told(settings)
+    log, suspensions = told(settings), known_suspensions(settings)
     found = []
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=settings.alerts.timeout_seconds)) as session:
         channels: dict[str, Channel] = {}
@@ -86,7 +87,8 @@ async def send_now(
             for edition in await _wanted(telling, routing, report, period, to, value):
                 for name in edition.receivers:
                     if name not in channels:
-                        channels[name] = await asyncio.to_thread(make, routing.receiver(name), session, settings)
+                        receiver = routing.receiver(name)
+                        channels[name] = await asyncio.to_thread(open_channel, receiver, suspensions, session, settings)
                     logged = log.get(key_of(edition, name))
                     done = await telling.tell(edition, name, Line(routing.receiver(name)), logged, again=again)
                     whose = name if edition.value is None else f"{name}, {edition.value}"

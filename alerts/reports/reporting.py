@@ -15,9 +15,9 @@ import aiohttp
 from confluent_kafka import KafkaException
 from prometheus_client import CollectorRegistry
 
-from alerts.channels.making import make
 from alerts.delivery_metrics import DeliveryMetrics
 from alerts.lines import Line, pause_after
+from alerts.open_channels import OpenChannels
 from alerts.reports.addressees import fallback_of, told_of
 from alerts.reports.log import Key, key_of, recent, told
 from alerts.reports.questions import view_of
@@ -27,6 +27,7 @@ from alerts.reports.telling import Telling
 from alerts.routes import Routing
 from alerts.routing import quiet_hours
 from alerts.routing_file import RoutingFile
+from alerts.suspensions import SuspensionReader
 from api.problems import Problem
 from producers.sender import Sender
 from producers.sole import Sole
@@ -98,6 +99,7 @@ class Reporting:
         self._metrics = metrics or DeliveryMetrics(CollectorRegistry())
         self._sender = Sender(settings, clock)
         self._file = None if settings.alerts.routing is None else RoutingFile(settings.alerts.routing)
+        self._suspensions = SuspensionReader(settings)
         self._lines: dict[str, Line] = {}
         self._editions: dict[tuple[str, Span], list[Edition]] = {}
         self._waits: dict[Key, _Wait] = {}
@@ -127,23 +129,28 @@ class Reporting:
                 await asyncio.to_thread(stop.wait, _LOOK_SECONDS)
 
     async def _telling(self, routing: Routing, session: aiohttp.ClientSession) -> Telling:
-        channels = {one.name: await asyncio.to_thread(make, one, session, self._settings) for one in routing.receivers}
+        channels = OpenChannels(self._settings, session)
+        await asyncio.to_thread(channels.open, routing, self._suspensions.known)
         for one in routing.receivers:
             told_at = {event.sent_at for event in self._log.values() if event.receiver == one.name}
             self._lines.setdefault(one.name, Line(one, told_at)).limits = one
         records = Records(self._settings, routing, self._clock, self._sender, self._metrics)
-        return Telling(self._settings, routing, self._clock, channels.__getitem__, records)
+        return Telling(self._settings, routing, self._clock, channels.of, records)
 
     async def _reread(self, telling: Telling, session: aiohttp.ClientSession) -> Telling:
-        """Go over to another routing when the file has changed; return how receivers are told by what holds."""
+        """Go over to another routing when the file or what is suspended has changed; return how receivers are told."""
         routing = None if self._file is None else self._file.changed()
-        if routing is None or self._file is None:
+        if self._suspensions.changed():
+            routing = routing or self._routing
+        if routing is None:
             return telling
         try:
             check(routing, self._settings)
             made = await self._telling(routing, session)
         except ConfigurationError as error:
-            self._file.refuse(str(error))
+            log.warning("receivers are told as before: %s", error)
+            if self._file is not None:
+                self._file.refuse(str(error))
             return telling
         self._routing = routing
         self._editions.clear()

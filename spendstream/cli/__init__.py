@@ -7,6 +7,7 @@ from spendstream.cli import (
     dead_letters,
     detecting,
     local,
+    mail,
     replays,
     reporting,
     services,
@@ -31,6 +32,7 @@ app.add_typer(detecting.app, name="anomalies", rich_help_panel="Alerts")
 app.add_typer(alerting.rules, name="rules", rich_help_panel="Alerts")
 app.add_typer(alerting.incidents, name="incidents", rich_help_panel="Alerts")
 app.add_typer(reporting.app, name="reports", rich_help_panel="Alerts")
+app.add_typer(mail.app, name="mail", rich_help_panel="Alerts")
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel="Data")
 
 

@@ -265,13 +265,15 @@ class Alone:
 
 
 @contextmanager
-def delivering(settings: Settings, folder: Path, url: str, progress: Progress | None = None) -> Iterator[None]:
+def delivering(
+    settings: Settings, folder: Path, url: str, progress: Progress | None = None, routing: str = ROUTING
+) -> Iterator[None]:
     """Deliver in a thread of this process."""
-    (folder / "routing.yaml").write_text(ROUTING.format(url=url))
-    routing = routes.read(folder / "routing.yaml")
+    (folder / "routing.yaml").write_text(routing.format(url=url))
+    read_routing = routes.read(folder / "routing.yaml")
     stop = threading.Event()
     with ThreadPoolExecutor(1) as pool:
-        delivery = Delivery(settings, routing, SystemClock(), Alone(), progress or Progress("deliver"))
+        delivery = Delivery(settings, read_routing, SystemClock(), Alone(), progress or Progress("deliver"))
         done = pool.submit(asyncio.run, delivery.work(stop))
         try:
             yield

@@ -76,6 +76,13 @@ def test_dead_letters_are_counted_once_each_within_their_hours_and_forgotten_aft
     ]
 
 
+def test_mails_that_came_back_are_counted_within_their_hours():
+    back = [fact("bounces", at=T + n * HOUR, subject="letters") for n in (0, 1)]
+    assert said("check: bounces\nlimit: 2\nsubject: letters", *back) == [
+        ("firing", "2 bounces and complaints of mail to letters within 24 hours, the newest: cut off")
+    ]
+
+
 def test_a_backlog_is_told_when_it_lasts():
     waiting = [fact("backlog", value, T + n * HOUR) for n, value in enumerate((500, 80, 100, 900, 0))]
     heard = said("check: backlog\nlimit: 100\nhours: 1", *waiting)

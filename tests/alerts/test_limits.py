@@ -11,8 +11,9 @@ from alerts.channels.channel import Outcome
 from alerts.desk import Desk
 from alerts.limits import Limits, Pipeline, Rate
 from alerts.lines import Line
-from alerts.message import view
+from alerts.message import Message, view
 from alerts.pulse import silent
+from alerts.returned_mail import Returned
 from alerts.routes import Routing
 from schemas.events import Incident
 from tests.alerts.facts import T
@@ -184,6 +185,52 @@ def test_what_is_refused_goes_to_the_fallback_at_once_and_without_one_is_lost():
     assert [(one.receiver, one.incident.id, one.error) for one in at_work.written().lost][:1] == [
         ("second", "i1", "status 400")
     ]
+
+
+def test_a_receiver_that_is_closed_is_not_tried_and_its_fallback_is_told_at_once():
+    at_work = desk(routing({"fallback": "second", "canary": "daily"}), incident())
+    at_work.close({"first": "its mail came back"})
+    assert at_work.messages("live", T) == []
+    assert tell(at_work, T) == [("second", ["i1"])]
+    at_work.close({})
+    at_work.take(incident(version=4), T)
+    assert ("first", ["i1"]) in tell(at_work, T + MINUTE)
+
+
+def bounced(message: Message) -> Returned:
+    says = "came back from ann@example.com: Permanent"
+    return Returned(message.id, message.receiver, "bounced", ("ann@example.com",), True, T + SECOND, says)
+
+
+def test_what_came_back_from_the_last_address_is_told_to_the_fallback():
+    at_work = desk(routing({"fallback": "second"}), incident())
+    [message] = at_work.messages("live", T)
+    at_work.accepted(message, timedelta(0), T)
+    at_work.logged(message)
+    at_work.close({"first": "its mail came back"})
+    at_work.returned(bounced(message), (), T + SECOND)
+    assert outcomes(at_work) == [
+        ("first", "i1", "accepted"),
+        ("first", "i1", "bounced"),
+        ("first", "i1", "fell_back"),
+    ]
+    [again] = at_work.messages("live", T + SECOND)
+    assert (again.receiver, again.told[0].reason) == ("second", "first could not be told: new")
+
+
+def test_what_came_back_from_one_of_several_addresses_was_told():
+    at_work = desk(routing({"fallback": "second"}), incident())
+    [message] = at_work.messages("live", T)
+    at_work.accepted(message, timedelta(0), T)
+    at_work.logged(message)
+    at_work.returned(bounced(message), (), T + SECOND)
+    assert at_work.messages("live", T + SECOND) == []
+    [_, state] = at_work.written().states
+    assert (state.outcome, state.error, state.at) == (
+        "bounced",
+        "came back from ann@example.com: Permanent",
+        T + SECOND,
+    )
 
 
 def test_the_breaker_opens_after_failures_in_a_row_and_lets_probes_through():

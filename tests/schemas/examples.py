@@ -39,6 +39,7 @@ from schemas.events import (
     Run,
     SourceControl,
     SourceRun,
+    Suspension,
     Tick,
     UsageClosed,
     UsageMetrics,
@@ -406,6 +407,9 @@ EXAMPLES: tuple[Event, ...] = (
         fired_at=T,
     ),
     Attempt(receiver="on-call", incident="i1", run="live", version=4, since=T, sent_at=T, heard="firing", given_up=3),
+    Suspension(
+        receiver="mail", address="ann@example.com", suspended=True, at=T, by="SES", why="permanent: 550 unknown user"
+    ),
     DeliveryState(
         message="5e2f",
         receiver="on-call",

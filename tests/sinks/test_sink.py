@@ -24,6 +24,7 @@ from schemas.events import (
     HealthFact,
     Notification,
     SourceRun,
+    Suspension,
     Tick,
     UsageClosed,
 )  # fmt: skip
@@ -49,10 +50,12 @@ WITHOUT_ROWS = {
     CostReport,
     SourceRun,
     Tick,
+    AlertBase,
     AlertRequest,
     HealthFact,
     Attempt,
     Notification,
+    Suspension,
     UsageClosed,
 }
 
