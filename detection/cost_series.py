@@ -245,6 +245,14 @@ class CostSeries:
         self.quiet[row] = _REOPENS
         self.rest(row)
 
+    def give_back(self, row: int, side: int) -> bool:
+        """Go on with an incident (1: a rise, −1: a fall) whose level was taken; say whether it can be given back."""
+        if not self.levels.give_back(row, side):
+            return False
+        self.rest(row)
+        self.open[row], self.quiet[row] = side, 0
+        return True
+
     def rest(self, row: int) -> None:
         """End an incident, and forget what longer windows saw of it."""
         self.open[row] = 0

@@ -199,6 +199,20 @@ class LevelBank:
         self.covariance[0, 0][:, one] += self.noise()[:, one]
         self._now = None
 
+    def give_back(self, row: int, side: int) -> bool:
+        """Set back the last level that was taken, if it was a rise (1) or a fall (−1) as said; say whether it was.
+
+        What was taken longer ago than returns are remembered stays.
+        """
+        by = float(self.shifted[row])
+        if by * side <= 0 or self.shift_age[row] > _REMEMBERED_DAYS * self.calendar.a_day:
+            return False
+        one: Bools = np.arange(len(self)) == row
+        self._shift(one, np.where(one, -by, 0.0))
+        self.shifted[row] = 0.0
+        self._now = None
+        return True
+
     def keep(self, rows: Bools) -> None:
         """Forget for how long some series have been outside, so that no new level is taken of it."""
         self.run[rows] = 0

@@ -247,6 +247,11 @@ class Bank:
             self.series.rest(row)
         return is_level and was_open
 
+    def give_back(self, key: str, side: int) -> bool:
+        """Take back the level that an incident has become in a series, for somebody said that it is one."""
+        row = self.rows.get(key)
+        return row is not None and self.series.give_back(row, side)
+
     def days_known(self, row: int) -> int:
         """Return how many days a series was learnt."""
         return int(self.series.levels.count[row])

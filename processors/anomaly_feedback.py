@@ -4,7 +4,8 @@
 - *expected* without one: the level is meant to be. What is outside is taken as the new normal at once.
 - *false*: ordinary. It is taken as normal, and from then on a p-value has to be ten times smaller in that series, and
   about three times in those of the same service and charge class; half of that is left after 90 days.
-- *true*: it is not learnt as normal for 35 days, and what a *false* had raised is lowered.
+- *true*: it is not learnt as normal for 35 days, and what a *false* had raised is lowered. A level that was taken
+  already is given back.
 
 A word counts from the first close after it was said, however early it is heard: so a replay that hears all of them at
 once gives what was given live. State: `f/{id}` (words, of the partition) and `w/{lane}` (what they mean).

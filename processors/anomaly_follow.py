@@ -257,6 +257,16 @@ class Following:
             if incident.is_open:
                 self._keep(replace(incident, ended=incident.shown.day))
 
+    def stands(self, key: str, name: str) -> bool:
+        """Go on with an incident that is over because its level was taken; say whether that was so."""
+        incident = self._known.get(name)
+        if incident is None or incident.ended is None or incident.withdrawn or incident.apart or key in self._active:
+            return False
+        if not self._bank.give_back(key, incident.side):
+            return False
+        self._keep(replace(incident, ended=None))
+        return True
+
     def _named(self, key: str, shape: AnomalyShape, day: int, incident: Incident) -> Incident:
         name = incident_id(key, day, shape)
         known = self._known.get(name)

@@ -213,6 +213,7 @@ class Lane:
         for one in self._advice.heed(self._head.at, self._incidents.began):
             self._counts["feedback"] += 1
             if one.verdict == "true":
+                self._learnt |= self._incidents.stands(one.key, one.anomaly)
                 continue
             self._incidents.judged(one.key, one.anomaly)
             if self._bank.rest(one.key, is_level=one.is_level):

@@ -6,6 +6,7 @@ from processors.live_names import changelog_name
 from processors.of_record import record_of
 from processors.step import Step
 from processors.totals import TotalsOptions, totals
+from spendstream.public_holidays import days_of
 from spendstream.settings import Settings
 
 
@@ -21,7 +22,7 @@ def steps(settings: Settings, run: str | None = None) -> tuple[Step, ...]:
         detection.false_alerts_a_week,
         detection.levels,
         detection.settle_hours,
-        detection.holidays,
+        days_of(detection.holidays),
     )
     return (
         ledger(LedgerOptions(kafka.shards, kafka.epoch, name, settings.ledger.tags, record_of(settings))),

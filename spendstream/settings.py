@@ -11,9 +11,19 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
@@ -21,6 +31,7 @@ from pydantic_settings import (
 )
 
 from spendstream.money import MoneyError, to_units
+from spendstream.public_holidays import named
 from spendstream.topics import TopicNames
 
 
@@ -246,7 +257,9 @@ class Detection(Section):
     settle_hours: int = Field(
         96, ge=24, le=720, description="a day's figures are learnt so long after it began; before, it is looked at"
     )
-    holidays: tuple[date, ...] = Field((), description="days that differ from their weekday")
+    holidays: Annotated[tuple[date | str, ...], NoDecode, BeforeValidator(named)] = Field(
+        (), description="days that differ from their weekday, and countries with such days, as DE or US-CA"
+    )
 
 
 class Estimates(Section):

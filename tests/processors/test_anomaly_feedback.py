@@ -275,3 +275,20 @@ def test_a_word_counts_from_the_first_close_after_it_was_said():
     again = advice.heed(to_millis(said.at + later), lambda _: None)
 
     assert ([one.key for one in before], [one.key for one in after], again) == ([], [f"{EC2}|0"], [])
+
+
+@pytest.mark.parametrize(("is_true", "states"), [(True, ["open", "closed"]), (False, [])])
+def test_what_is_said_to_be_true_after_its_level_was_taken_goes_on_until_the_cost_is_back(is_true, states):
+    last = DAYS + 14
+    watched = fresh()
+    first = watched.read(DAYS, last, raised(RISE, DAYS))[0]
+    usual = float(first.expected)
+    assert watched.told[-1].state == "closed"
+
+    if is_true:
+        say(watched, word("true", last + 1, anomaly=first.id))
+    told = watched.read(last + 1, last + 40, raised(RISE, DAYS, last + 6))
+
+    assert list(dict.fromkeys(one.state for one in told if one.state != "updated")) == states
+    assert {one.id for one in told} <= {first.id}
+    assert all(float(one.expected) == pytest.approx(usual, rel=0.1) for one in told if one.state == "open")
