@@ -74,12 +74,19 @@ class Line:
         """Note that it was accepted; the channel wants a pause."""
         self.failures, self.error = 0, ""
         self._not_before = now + pause
+        self._ended(now)
 
     def failed(self, now: datetime, outcome: Outcome, jitter: float) -> None:
         """Note that it was not: the pause is longer each time, or as long as the other side asks."""
         self.error = outcome.error
         self.failures += 1
         self._not_before = now + max(pause_after(self.failures) * jitter, outcome.retry_after or timedelta(0))
+        self._ended(now)
+
+    def _ended(self, now: datetime) -> None:
+        """Let a try count from its end: it came to the receiver before that, however long the way took."""
+        if self._tries:
+            self._tries[-1] = now
 
     def breaker(self, now: datetime) -> Breaker:
         """Return how the breaker stands: open, nothing is sent; half-open, one message is a probe."""

@@ -15,7 +15,7 @@ from spendstream.topics import MAX_MESSAGE_BYTES, STATEMENTS
 
 _REGIONS = ("us-east-1", "us-west-2", "eu-central-1", "eu-west-1", "ap-south-1")
 _AT = datetime(2026, 3, 10, 12, tzinfo=UTC)
-_DAY = date(2026, 3, 9)
+DAY = date(2026, 3, 9)
 
 
 def statements(
@@ -29,7 +29,7 @@ def statements(
     """
     chance = random.Random(seed)  # noqa: S311 - a benchmark
     for number in range(count):
-        service, day, account = number % 40, _DAY - timedelta(days=number // 40 % 14), first_account + number // 560
+        service, day, account = number % 40, DAY - timedelta(days=number // 40 % 14), first_account + number // 560
         scope = Scope("bench", "AWS", "payer", day.replace(day=1), f"{account:012d}", f"Service {service}", "USD", day)
         said = Said(version=1, reading=reading, read_at=_AT, estimated=True)
         rows = [
@@ -56,8 +56,8 @@ def closes(reading: str, shards: int) -> list[ReadingClosed]:
     return [
         ReadingClosed(
             source="bench", provider="AWS", billing_account="payer", reading=reading, opened_at=_AT,
-            first_day=_DAY - timedelta(days=40), last_day=_DAY, closed_at=_AT, partition=partition, scopes=0,
-            published=0, closed_through=_DAY,
+            first_day=DAY - timedelta(days=40), last_day=DAY, closed_at=_AT, partition=partition, scopes=0,
+            published=0, closed_through=DAY,
         )
         for partition in range(shards)
     ]  # fmt: skip

@@ -83,6 +83,14 @@ def test_a_rate_is_kept_in_every_stretch_of_its_length_and_what_waits_goes_toget
     assert tell(at_work, T + MINUTE) == [("first", ["last"])]
 
 
+def test_a_try_counts_from_its_end_because_nobody_knows_when_it_came():
+    line = Line(Limits.model_validate({"rate": "1/m"}))
+    line.begins(T)
+    line.accepted(T + 10 * SECOND, timedelta(0))
+    assert line.waits(T + 69 * SECOND) == (T + 70 * SECOND, "its rate is used up")
+    assert line.waits(T + 70 * SECOND) is None
+
+
 def test_a_rate_outlives_a_restart():
     made = routing({"rate": "1/h"})
     at_work = desk(made, incident("a"))
