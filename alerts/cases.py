@@ -198,6 +198,7 @@ class Case:
             owner=owner,
             labels=labels,
             runbook=runbooks[0] if runbooks else None,
+            **(_course_of(told) if told.subject == scope else {}),
         )
 
     def _subject(self) -> tuple[str, str, str, Alert, float]:
@@ -284,6 +285,10 @@ def change_of(alert: Alert) -> Decimal:
 def sizes(cases: Sequence[Case]) -> Decimal:
     """Return how much the causes of several cases change together, a day."""
     return sum((abs(case.scope.amount) for case in cases), Decimal(0))
+
+
+def _course_of(told: Alert) -> dict[str, Any]:
+    return {name: getattr(told, name) for name in ("course_from", "course", "course_lower", "course_upper")}
 
 
 def _decimal(value: float) -> Decimal:

@@ -134,6 +134,10 @@ def _say(
         parts=list(finding.parts),
         labels=dict(rule.labels),
         runbook=rule.runbook,
+        course_from=finding.course.first,
+        course=list(finding.course.costs),
+        course_lower=list(finding.course.lower),
+        course_upper=list(finding.course.upper),
     )
     return memory, alert
 

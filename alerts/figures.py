@@ -103,6 +103,13 @@ class Figures:
         """Return the total of the days from `first` through `last`; a day that nothing is known of cost nothing."""
         return sum(_sum(self.days.get(day, {}), kinds, billed) for day in range(first, last + 1))
 
+    def course(self, days: int, kinds: frozenset[int], billed: bool) -> tuple[int, list[int]] | None:
+        """Return the first of the last `days` days, or of as many as are known, and what each cost; None: none is."""
+        if self.end is None or self.first is None:
+            return None
+        first = max(self.first, self.end - days + 1)
+        return first, [self.between(day, day, kinds, billed) for day in range(first, self.end + 1)]
+
     def dearest_hour(self, kinds: frozenset[int], billed: bool) -> tuple[int, int] | None:
         """Return hour and total of the dearest hour of the newest day that is known by hours; None: none is."""
         totals = {hour: _sum(amounts, kinds, billed) for hour, amounts in self.hours.items()}

@@ -6,6 +6,7 @@ from datetime import date, datetime
 from decimal import Context, Decimal
 from typing import Literal
 
+from alerts.course import NO_COURSE, Course
 from alerts.rule_parts import SEVERITIES, worst
 from alerts.rules import AnomalyRule, FeeRule
 from alerts.wording import money, name_of, share
@@ -33,6 +34,8 @@ class Finding:
         Newest charge day that was looked at, days since 1970-01-01.
     ended
         Why the occasion is over, whatever the condition says.
+    course
+        The last days.
     """
 
     track: str
@@ -54,6 +57,7 @@ class Finding:
     parts: Sequence[AlertPart] = field(default=())
     charges: Sequence[str] = ()
     ended: Literal["restated", "ended"] | None = None
+    course: Course = NO_COURSE
 
 
 def of_anomaly(rule: AnomalyRule | FeeRule, event: CostAnomaly) -> Finding | None:
@@ -99,6 +103,7 @@ def of_anomaly(rule: AnomalyRule | FeeRule, event: CostAnomaly) -> Finding | Non
         parts=[AlertPart(series=part.series, share=part.share) for part in event.contributors],
         charges=[charge],
         ended=ended,
+        course=Course.of(event),
     )
 
 

@@ -29,7 +29,7 @@ from alerts.rule_files import unpacked
 from alerts.rules import AnomalyRule, FeeRule, HealthRule, Rule, ThresholdRule, TimedRule, TotalRule
 from alerts.shares import Applied, Shares
 from alerts.timed import Timed, takes
-from alerts.total_findings import days_looked_at, of_totals
+from alerts.total_findings import days_looked_at, of_totals, with_course
 from processors.series import Level, Series, parse, partition_of
 from processors.step import Json, Output, State, Step
 from schemas.codec import Codec
@@ -229,7 +229,8 @@ class RulePartition:
             for rule in self._watchers(series):
                 looks_ahead = not self._foretold.awaits(rule, series)
                 found = of_totals(rule, series, figures, event.closed_at, looks_ahead=looks_ahead)
-                said += self._judge_series(rule, series, found)
+                said += [with_course(alert, rule, figures) for alert in self._judge_series(rule, series, found)]
+        # What waits for another's word tells no days: by then there may be newer ones.
         said += self._foretold.announced(event, known)
         of_shares, told = self._shares.announced(event, known)
         heard = [] if self._timed is None else self._timed.hear(event)

@@ -1,10 +1,12 @@
 """What rules find in a series' totals: limits, changes, budgets. Pure functions."""
 
+from dataclasses import replace
 from datetime import date, datetime
 from decimal import Context, Decimal
 
 from alerts.ahead import ahead_of, bars_ahead, of_ahead
 from alerts.budgets import of_budget
+from alerts.course import DAYS as COURSE_DAYS
 from alerts.figures import DAYS, Figures, first_day
 from alerts.findings import Finding
 from alerts.health_findings import of_credit
@@ -14,6 +16,7 @@ from alerts.rule_parts import SEVERITIES, kinds_of, worst
 from alerts.rules import BudgetRule, ChangeRule, ThresholdRule, TotalRule
 from alerts.wording import money, name_of, over
 from processors.series import parse
+from schemas.events import Alert
 from spendstream.clock import day_of
 from spendstream.money import from_units
 
@@ -92,6 +95,17 @@ def of_share(rule: ThresholdRule, key: str, wider: str, end: int, units: tuple[i
 
 def _percent(held: Decimal) -> str:
     return f"{held * 100:,.1f} %"
+
+
+def with_course(alert: Alert, rule: TotalRule, figures: Figures) -> Alert:
+    """Return what a rule says with the last days of the series, as the rule adds them up; a credit has no course."""
+    known = None
+    if not isinstance(rule, CreditRule):
+        known = figures.course(COURSE_DAYS, kinds_of(rule.charges), rule.measure == "billed")
+    if known is None:
+        return alert
+    first, costs = known
+    return replace(alert, course_from=day_of(first), course=costs)
 
 
 def _of_threshold(rule: ThresholdRule, key: str, figures: Figures, at: datetime) -> list[Finding]:

@@ -27,6 +27,7 @@ _NEARLY = 0.7
 _NEW_DAYS = 7
 _FEE_DAYS = 7
 _NEAR_DAYS = 10
+_COURSE_DAYS = 14
 
 IsWarm = Callable[[int], bool]
 
@@ -87,10 +88,8 @@ class Following:
         )
         settled = self._bank.series.levels.period or 0
         for earlier in range(since, min(day, settled + 1)):
-            actual, expected, spread = self._bank.past(row, earlier)
-            if np.isfinite(actual) and np.isfinite(expected):
-                band = BAND * spread
-                past = Shown(earlier, actual, expected, max(expected - band, 0.0), expected + band)
+            past = self._past(row, earlier)
+            if np.isfinite(past.actual) and np.isfinite(past.expected):
                 incident = incident.outside(past, 0.0)
         incident = replace(incident, shape=shape, confirmed=confirmed, shown=shown)
         self._keep(self._explained(incident))
@@ -198,6 +197,29 @@ class Following:
         if incident.shown.day != before.day:
             incident = self._explained(incident)
         return incident
+
+    def course(self, incident: Incident, looked: Sequence[Scored]) -> list[Shown]:
+        """Return the days to the one that is shown, the oldest first: as far back as they are known without a gap."""
+        row = self._bank.rows.get(incident.key)
+        by_day = {one.day: one for one in looked}
+        found: list[Shown] = []
+        for day in range(incident.shown.day, incident.shown.day - _COURSE_DAYS, -1):
+            if row is None:
+                break
+            shown = _shown(by_day[day], row) if day in by_day else self._settled_day(row, day)
+            if shown is None or not np.isfinite(shown.actual + shown.expected + shown.upper):
+                break
+            found.append(shown)
+        return found[::-1]
+
+    def _settled_day(self, row: int, day: int) -> Shown | None:
+        settled = self._bank.series.levels.period or 0
+        return self._past(row, day) if settled - self._bank.kept < day <= settled else None
+
+    def _past(self, row: int, day: int) -> Shown:
+        actual, expected, spread = self._bank.past(row, day)
+        band = BAND * spread
+        return Shown(day, actual, expected, max(expected - band, 0.0), expected + band)
 
     def _explained(self, incident: Incident) -> Incident:
         """Return an incident with what carries it and whether it is usage or rate, as its newest day shows it.

@@ -5,6 +5,7 @@ that a day which is read ten times counts once.
 """
 
 from calendar import monthrange
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, time
 from decimal import Decimal
@@ -157,6 +158,19 @@ def event_of(incident: Incident, event: CostAggregate) -> tuple[Incident, CostAn
     return replace(incident, said=said), _event(incident, event, "updated" if goes_on else state)
 
 
+def with_course(told: CostAnomaly, course: Sequence[Shown]) -> CostAnomaly:
+    """Return what is told with the days to the one that it is about, without a gap; none of them: as it is."""
+    if not course:
+        return told
+    return replace(
+        told,
+        course_from=day_of(course[0].day),
+        course=[_units(shown.actual) for shown in course],
+        course_lower=[_units(shown.lower) for shown in course],
+        course_upper=[_units(shown.upper) for shown in course],
+    )
+
+
 def _alike(before: tuple[Any, ...], now: tuple[Any, ...]) -> bool:
     """Say whether there is nothing new to tell: the same, but for amounts that hardly moved."""
     if before[:4] != now[:4]:
@@ -205,5 +219,9 @@ def _event(incident: Incident, event: CostAggregate, state: State) -> CostAnomal
 
 def _money(amount: float) -> Decimal:
     """Return a model's amount to a millionth of a currency unit, within what an amount can be."""
+    return from_units(_units(amount))
+
+
+def _units(amount: float) -> int:
     held = min(max(amount if isfinite(amount) else _MOST, -_MOST), _MOST)
-    return from_units(round(held * _MICRO) * 10**12)
+    return round(held * _MICRO) * 10**12

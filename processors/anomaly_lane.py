@@ -23,7 +23,7 @@ from processors.anomaly_feedback import Advice, Words
 from processors.anomaly_follow import Following
 from processors.anomaly_forecast import foretold
 from processors.anomaly_head import Head, LaneOptions
-from processors.anomaly_incidents import event_of
+from processors.anomaly_incidents import event_of, with_course
 from processors.anomaly_restated import Ages, Change, restate
 from processors.series import ChargeKind, parse
 from processors.step import State
@@ -190,7 +190,7 @@ class Lane:
             remembered, one = event_of(incident, event)
             if one is not None:
                 self._incidents.remember(remembered)
-                told.append(one)
+                told.append(with_course(one, self._incidents.course(incident, looked)))
         self._incidents.forget(head.settled - KEPT)
         self._advice.forget(head.settled - KEPT)
         told += self._foretell(event, looks)

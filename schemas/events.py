@@ -89,6 +89,14 @@ class Alert:
     """Labels of the rule."""
     runbook: str | None = None
     """Address of what to do about it."""
+    course_from: date | None = None
+    """First day of `course`; null: no days are known."""
+    course: Sequence[int] = ()
+    """What each of the last days cost, the oldest first, 14 at most."""
+    course_lower: Sequence[int] = ()
+    """Lower end of what was expected of each; empty: nothing was."""
+    course_upper: Sequence[int] = ()
+    """Upper end of what was expected of each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -317,6 +325,14 @@ class Incident:
     """Labels of its rules."""
     runbook: str | None = None
     """Address of what to do about it."""
+    course_from: date | None = None
+    """First day of `course`; null: no alert tells days of its scope."""
+    course: Sequence[int] = ()
+    """What each of the last days cost, the oldest first, 14 at most."""
+    course_lower: Sequence[int] = ()
+    """Lower end of what was expected of each; empty: nothing was."""
+    course_upper: Sequence[int] = ()
+    """Upper end of what was expected of each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -724,6 +740,14 @@ class CostAnomaly:
     """Name of the detector."""
     detector_version: str
     """Its version."""
+    course_from: date | None = None
+    """First day of `course`; null: no days before are known."""
+    course: Sequence[int] = ()
+    """What each of the last days cost, the oldest first, 14 at most."""
+    course_lower: Sequence[int] = ()
+    """Lower end of what was expected of each; empty: nothing was."""
+    course_upper: Sequence[int] = ()
+    """Upper end of what was expected of each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from alerts.channels.mail_page import page
+from alerts.course import Column, Course, columns
 from alerts.message import Message, View, headline, view
 from alerts.routing import Told
 from alerts.rules import SEVERITIES
@@ -17,6 +18,7 @@ _OVER = "#067647"
 _COLOURS = {"critical": "#b42318", "warning": "#b54708", "info": "#175cd3"}
 _EXPECTED, _ACTUAL = "#8a94a6", "#d9480f"
 _OTHERS = 50
+_HEIGHT = 72
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,15 @@ class Bar:
     amount: str
     share: int
     colour: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Days, the oldest first; the same in words, and what stands below it."""
+
+    columns: tuple[Column, ...]
+    says: str
+    caption: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +82,7 @@ def _shown(told: Told, children: int) -> dict[str, object]:
         "reason": plain(told.reason, 200),
         "title": title[:1].upper() + title[1:],
         "says": words.says,
+        "chart": _chart(incident),
         "bars": _bars(incident),
         # Why now stands above the title.
         "facts": words.facts[1:],
@@ -80,6 +92,18 @@ def _shown(told: Told, children: int) -> dict[str, object]:
         "runbook": words.runbook,
         "runbook_is_address": _is_address(words),
     }
+
+
+def _chart(incident: Incident) -> Chart | None:
+    """Return the last days, where the incident tells of them."""
+    course = Course.of(incident)
+    drawn = columns(course, _HEIGHT, incident.currency)
+    if not drawn:
+        return None
+    days = course.days
+    says = f"{days[0]} to {days[-1]}, by day"
+    expected = "; orange: more than expected, pale: less" if course.expected else ""
+    return Chart(tuple(drawn), f"Cost from {says}: {'; '.join(one.says for one in drawn)}", f"{says}{expected}")
 
 
 def _bars(incident: Incident) -> Sequence[Bar]:

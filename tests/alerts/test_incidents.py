@@ -54,6 +54,10 @@ def alert(series: str, per_day: int | Decimal, **changes: Any) -> Alert:
         "parts": [],
         "labels": {},
         "runbook": None,
+        "course_from": T.date(),
+        "course": [10**18, 110 * 10**18],
+        "course_lower": [],
+        "course_upper": [],
     }
     return Alert(**(fields | changes))
 

@@ -9,6 +9,7 @@ import pytest
 
 from processors.anomalies import AnomaliesOptions
 from schemas.events import CostAnomaly
+from spendstream.money import from_units
 from tests.processors.announcements import (
     CREDIT,
     EC2,
@@ -69,6 +70,19 @@ def test_a_rise_is_told_with_the_first_day_and_closes_when_the_cost_is_back():
     assert {one.id for one in told} == {first.id}
     assert [one.version for one in told] == sorted({one.version for one in told})
     assert float(last.impact_so_far) == pytest.approx(400, rel=0.1)
+
+
+def test_what_is_told_shows_the_days_before_beside_what_was_expected_of_them():
+    watched = with_history(DAYS)
+
+    first, *_ = watched.read(DAYS, DAYS + 12, raised(1.5, DAYS, DAYS + 3))
+
+    assert (first.course_from, len(first.course)) == (day_of(DAYS - 13), 14)
+    assert from_units(first.course[-1]) == first.actual
+    assert (from_units(first.course_lower[-1]), from_units(first.course_upper[-1])) == (first.lower, first.upper)
+    days = zip(first.course_lower, first.course, first.course_upper, strict=True)
+    inside = [low <= cost <= high for low, cost, high in days]
+    assert (inside[-1], sum(inside) >= 10) == (False, True)
 
 
 def test_the_impact_of_a_creep_counts_what_the_level_had_learnt_of_it():

@@ -191,6 +191,10 @@ EXAMPLES: tuple[Event, ...] = (
     ),
     UsageClosed(source="cloudwatch", reading="r", read_at=T, version=7, whole=True),
     CostAnomaly(
+        course_from=D,
+        course=[15 * 10**17, 9 * 10**18 + 1],
+        course_lower=[10**18, -(10**18)],
+        course_upper=[2 * 10**18, 3],
         run="live",
         id="a1",
         version=2,
@@ -302,6 +306,10 @@ EXAMPLES: tuple[Event, ...] = (
     ),
     AlertRule(id="rises", applied_at=T, by="ann", definition='{"id":"rises"}'),
     Alert(
+        course_from=D,
+        course=[15 * 10**17, 9 * 10**18 + 1],
+        course_lower=[10**18, -(10**18)],
+        course_upper=[2 * 10**18, 3],
         run="live",
         id="rises|USD|a1",
         version=2,
@@ -347,6 +355,10 @@ EXAMPLES: tuple[Event, ...] = (
     HealthFact(id="l1", check="dead_letters", subject="ledger", at=T, value=1.0, note="cut off"),
     AlertRequest(id="q1", incident="i1", action="snooze", by="ann", at=T, why="known", until=T),
     Incident(
+        course_from=D,
+        course=[15 * 10**17, 9 * 10**18 + 1],
+        course_lower=[10**18, -(10**18)],
+        course_upper=[2 * 10**18, 3],
         run="live",
         id="i1",
         version=3,

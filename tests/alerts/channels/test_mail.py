@@ -4,7 +4,7 @@
 """
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from email.message import EmailMessage
 from pathlib import Path
@@ -22,6 +22,8 @@ GOLDEN = Path(__file__).with_name("golden")
 ENVELOPE = Envelope("Costs <costs@example.com>", ["ann@example.com", "bob@example.com"])
 EC2 = "USD/provider=AWS/account=210987654321/service=AmazonEC2/region=eu-west-1"
 
+COSTS = (402, 431, 455, 398, 340, 352, 411, 420, 447, 466, 402, 338, 349, 2318.4)
+
 
 def shown() -> Message:
     """Return the message of the golden files."""
@@ -37,6 +39,10 @@ def shown() -> Message:
         impact_so_far=Decimal("1906.3"),
         impact_to_month_end=Decimal("43844.9"),
         since=since,
+        course_from=date(2026, 2, 24),
+        course=[round(cost * 10**18) for cost in COSTS],
+        course_lower=[370 * 10**18] * len(COSTS),
+        course_upper=[460 * 10**18] * len(COSTS),
         children=[
             IncidentChild(series=f"{EC2}/usage_type=EU-BoxUsage:p4d.24xlarge", share=0.81),
             IncidentChild(series=f"{EC2}/usage_type=EU-EBS:VolumeUsage.gp3", share=0.14),
