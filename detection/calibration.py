@@ -31,6 +31,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from detection.cut_tail import cut_tail
 
@@ -139,7 +140,7 @@ class TailCalibration:
         """
         if self._heavy is not None:
             return self._heavy
-        count, beyond, excess, _, far, logs = self.series
+        count, _, _, _, far, logs = self.series
         if self.bounded:
             self._heavy = Heavy(0.0, np.zeros(len(count)), np.full(len(count), self.incidents), np.ones(len(count)))
             return self._heavy
@@ -148,16 +149,20 @@ class TailCalibration:
         rate, common, light, wide = 2 * least, 0.5, 1.0, _WIDE
         cut = self._cut
         for _ in range(_WEIGHINGS):
-            odds = log(common / (1 - common))
-            evidence = (self.incidents - rate) * count + log(cut.integral(light) / cut.integral(wide)) * beyond
-            evidence += (1 / light - 1 / wide) * excess + log(rate / self.incidents) * far + odds
-            belief = 1 / (1 + np.exp(np.minimum(-evidence, 600.0)))
-            # by einsum, which adds in one order wherever the numbers lie
+            weights = [
+                self.incidents - rate,
+                log(cut.integral(light) / cut.integral(wide)),
+                1 / light - 1 / wide,
+                0.0,
+                log(rate / self.incidents),
+                0.0,
+            ]
+            # sums by einsum, which adds in one order wherever the numbers lie
+            evidence = np.einsum("i,in->n", weights, self.series)
+            belief = expit(evidence + log(common / (1 - common)))
             heavy = np.einsum("in,n->i", self.series, belief).tolist()
-            before, common = (
-                common,
-                (float(belief.sum()) + _HEAVY_SERIES) / (len(count) + _HEAVY_SERIES + _LIGHT_SERIES),
-            )
+            before = common
+            common = (float(belief.sum()) + _HEAVY_SERIES) / (len(count) + _HEAVY_SERIES + _LIGHT_SERIES)
             rate = max((heavy[4] + 1) / (heavy[0] + 1 / (2 * least)), least)
             light = self._pooled(whole[1] - heavy[1], whole[2] - heavy[2], 1.0)
             light = min(max(light, _NARROWEST), _LIGHT_UP_TO)
@@ -167,7 +172,7 @@ class TailCalibration:
         power = (heavy[4] + _POWER_PRIOR) / (heavy[5] + _POWER_PRIOR / _POWER)
         own_rate = (far + _POWER_PRIOR) / (count + _POWER_PRIOR / rate)
         own_power = (far + _POWER_PRIOR) / (logs + _POWER_PRIOR / power)
-        self._heavy = Heavy(float(common), belief, own_rate, own_power)
+        self._heavy = Heavy(common, belief, own_rate, own_power)
         return self._heavy
 
     def log_p(self, nominal: Floats) -> Floats:
@@ -181,6 +186,9 @@ class TailCalibration:
         known = beyond + prior
         above = np.maximum(nominal - START, 0.0)
         light = rare + known * np.log1p(above / np.maximum(own_tail, 0.8) / known)
+        if self.bounded:
+            alone: Floats = np.where(nominal <= START, nominal * rare / START, light)
+            return alone
         heavy = self.heavy()
         at_far = np.maximum(-np.log(heavy.rate), rare)
         wild = rare + np.minimum(above / self._cut.width, 1.0) * (at_far - rare)
@@ -194,20 +202,22 @@ class TailCalibration:
 
     def learn(self, nominal: Floats, known: Bools) -> None:
         """Count nominal values of −ln p that were seen in ordinary periods."""
-        self.series[3] -= known
-        beyond = known & (nominal > START)
-        counts = beyond & (self.series[3] <= 0)
-        far = counts & (nominal > self.far)
-        near = counts & ~far
-        self.series[3] = np.where(beyond, APART, np.maximum(self.series[3], 0))
-        self.series[0] += known
-        self.series[1] += near
-        self.series[2] += np.where(near, nominal - START, 0.0)
-        self.series[4] += far
-        self.series[5] += np.where(far, np.log(np.maximum(nominal / self.far, 1.0)), 0.0)
-        kept = np.minimum(1.0, self.memory / np.maximum(self.series[0], 1.0))
-        self.series[:3] *= kept
-        self.series[4:] *= kept
+        count, near, excess, waits, far, logs = self.series
+        count += known
+        np.maximum(waits - known, 0.0, out=waits)
+        beyond = np.flatnonzero(known & (nominal > START))
+        counted = beyond[waits[beyond] == 0]
+        waits[beyond] = APART
+        is_far = nominal[counted] > self.far
+        within, outside = counted[~is_far], counted[is_far]
+        near[within] += 1
+        excess[within] += nominal[within] - START
+        far[outside] += 1
+        logs[outside] += np.log(nominal[outside] / self.far)
+        full = np.flatnonzero(count > self.memory)
+        kept = self.memory / count[full]
+        for one in (count, near, excess, far, logs):
+            one[full] *= kept
         self._heavy = None
 
     def _pooled(self, beyond: float, excess: float, prior: float) -> float:

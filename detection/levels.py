@@ -311,20 +311,22 @@ class LevelBank:
         z = error / spread
         noise = self.noise()
         # far out, nothing is learnt, and the uncertainty stays as well
-        weight = np.clip((FAR + 2 - np.abs(z)) / 2, 0.0, 1.0) * known
+        size = np.abs(z)
+        weight = np.minimum(np.maximum((FAR + 2 - size) / 2, 0.0), known)
         # the root on both sides: rounding must leave the covariance symmetric, for half of it is saved
-        half = crow * np.sqrt(weight / variance)
-        self.coefficients += half * (np.sqrt(weight / variance) * np.clip(error, -CLIP * spread, CLIP * spread))
+        root = np.sqrt(weight / variance)
+        half = crow * root
+        self.coefficients += half * (root * spread * np.minimum(np.maximum(z, -CLIP), CLIP))
         few = max(1, _AT_ONCE // half.size) if half.size else 1
         for place in range(0, len(half), few):
             self.covariance[place : place + few] -= half[place : place + few, None] * half
         square = np.minimum(z * z, CLIP**2) * known
-        self.record *= np.where(known, self._forget, 1.0)
+        self.record *= 1 - (1 - self._forget) * known
         self.record -= 0.5 * (square + np.log(variance) * known)
         self.record -= self.record.max(axis=0)
-        self.belief += np.where(known, self._believes, 0.0) * (self.shares() - self.belief)
+        self.belief += self._believes * known * (self.shares() - self.belief)
         # what lies outside says nothing about the noise, unless it goes on and on
-        ordinary = (np.abs(z) < OUTSIDE) | (self.unsettled > self.confirm)
+        ordinary = (size < OUTSIDE) | (self.unsettled > self.confirm)
         informed = noise / variance * (known & ordinary)
         self.squares += informed * square / _CLIPPED_VARIANCE * noise
         self.seen += informed
@@ -350,7 +352,7 @@ class LevelBank:
         """Count the periods in a row on one side; take the levels that are confirmed, and say where."""
         outside = np.abs(z) > OUTSIDE
         self.unsettled[known] += np.where(outside[known] & (held[known] == 0), 1, -1)
-        np.clip(self.unsettled, 0, 2 * self.confirm, out=self.unsettled)
+        self.unsettled = np.minimum(np.maximum(self.unsettled, 0), 2 * self.confirm)
         side = np.where(held != 0, held, np.sign(z) * outside)
         goes_on = known & (side != 0) & (side * self.run >= 0)
         inside = known & ~goes_on

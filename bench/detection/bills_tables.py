@@ -36,7 +36,7 @@ def main(data: Path | None, seed: int, *, small: bool, as_json: bool) -> int:
         "forecast": [bills_report.forecasts(seed, **sizes)],
     }
     if not small:
-        others["power by size, hourly"] = bills_power.curves(seed, 100, 240, hourly=True)
+        others["power by size, hourly"] = bills_power.curves(seed, 200, 240, hourly=True)
         others["false alerts on ordinary hourly bills"] = [bills_power.quiet_hours(seed)]
         others["organisations"] = bills_organisation.summaries(seed)
     told = {name: [asdict(one) for one in each] for name, each in others.items()}
