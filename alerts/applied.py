@@ -1,12 +1,13 @@
 """Rules in Kafka: which are applied, applying them, and people's requests about incidents."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from uuid import uuid4
 
 from alerts.incident_states import ForbiddenMoveError, asked
-from alerts.rule_files import packed, unpacked
+from alerts.rule_files import packed, plain, unpacked
 from alerts.rule_step import home_of
 from alerts.rules import Rule
 from producers.sender import DeliveryError, Sender
@@ -28,6 +29,8 @@ class Difference:
     added: tuple[str, ...]
     changed: tuple[str, ...]
     removed: tuple[str, ...]
+    entries: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Of each rule that is changed, which entries, as `limits.warning: 100 → 200`."""
 
     @property
     def empty(self) -> bool:
@@ -55,11 +58,29 @@ def difference(settings: Settings, rules: Sequence[Rule], *, remove_others: bool
     """Return what applying `rules` would change; other rules stay unless `remove_others`."""
     known = {name: unpacked(event.definition or "") for name, event in applied(settings).items()}
     wanted = {rule.id: rule for rule in rules}
+    changed = [name for name, rule in wanted.items() if name in known and known[name] != rule]
     return Difference(
         tuple(name for name in wanted if name not in known),
-        tuple(name for name, rule in wanted.items() if name in known and known[name] != rule),
+        tuple(changed),
         tuple(name for name in known if name not in wanted) if remove_others else (),
+        {name: tuple(_changed_entries(known[name], wanted[name])) for name in changed},
     )
+
+
+def _changed_entries(before: Rule, after: Rule) -> Iterator[str]:
+    old, new = (dict(_entries(plain(rule))) for rule in (before, after))
+    for name in sorted({*old, *new}):
+        if old.get(name) != new.get(name):
+            yield f"{name}: {old.get(name, 'the default')} → {new.get(name, 'the default')}"
+
+
+def _entries(value: Any, place: str = "") -> Iterator[tuple[str, str]]:  # noqa: ANN401 - plain data
+    """Yield the entries of plain data, each by its way down."""
+    if not isinstance(value, dict):
+        yield place, ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        return
+    for name, one in value.items():
+        yield from _entries(one, f"{place}.{name}" if place else name)
 
 
 def apply(

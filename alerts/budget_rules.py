@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from alerts.periods import MONTHS, CustomPeriod, period
 from alerts.rule_parts import USAGE, Amount, BaseRule, Charges, Measure, Part, Selector, Share, windows_are_kept
@@ -12,7 +12,19 @@ from processors.series import Window
 from schemas.events import AlertSeverity
 
 Calendar = Literal["month", "quarter", "year"]
+#: Who writes 50 means 50 %.
+_MOST_OF_A_BUDGET = 10
 _WINDOWS: dict[Calendar, Window] = {"month": "mtd", "quarter": "qtd", "year": "ytd"}
+
+
+def _of_the_whole(value: float) -> float:
+    if value > _MOST_OF_A_BUDGET:
+        raise ValueError(f"{value:g} would be {value * 100:g} %: write shares, 0.8 is 80 %")
+    return value
+
+
+#: A share of a budget: 0.8 is 80 %.
+BudgetShare = Annotated[Share, AfterValidator(_of_the_whole)]
 
 
 class Opening(Part):
@@ -28,11 +40,19 @@ class Burn(Part):
     fast: Annotated[float, Field(gt=1)] = Field(3.0, description="the newest day and 7 days, both: critical")
     slow: Annotated[float, Field(gt=1)] = Field(1.5, description="7 and 30 days, both: warning")
 
+    @model_validator(mode="after")
+    def _fast_is_faster(self) -> Self:
+        if self.fast < self.slow:
+            raise ValueError(
+                f"fast ({self.fast:g}) must not be below slow ({self.slow:g}): one day varies more than 30"
+            )
+        return self
+
 
 class Variance(Part):
     """How far what is spent may be above the plan for this day of the period."""
 
-    above: Mapping[Share, AlertSeverity] = Field(min_length=1, description="share of the plan to date → severity")
+    above: Mapping[BudgetShare, AlertSeverity] = Field(min_length=1, description="share of the plan to date → severity")
     course: Literal["linear", "last"] = Field(
         "linear", description="the plan: each day the same, or as the period before was spent"
     )
@@ -56,10 +76,10 @@ class BudgetRule(BaseRule):
     period: Calendar | CustomPeriod = Field("month", description="month, quarter, year, or a start and a length")
     measure: Measure = "effective"
     charges: Charges = USAGE
-    actual: Mapping[Share, AlertSeverity] = Field(
+    actual: Mapping[BudgetShare, AlertSeverity] = Field(
         default_factory=_actual_bars, description="share of the budget that is spent → severity"
     )
-    forecast: Mapping[Share, AlertSeverity] = Field(
+    forecast: Mapping[BudgetShare, AlertSeverity] = Field(
         default_factory=_forecast_bars,
         description="share of the budget that will be spent by the end of the period → severity",
     )

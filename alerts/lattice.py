@@ -12,7 +12,7 @@ from typing import Literal
 
 from processors.series import Level, Series, parse
 
-_DIMENSIONS = ("provider", "account", "service", "region", "usage_type", "tag", "value")
+_ALL = ("provider", "account", "service", "region", "usage_type", "tag", "value")
 
 Relation = Literal["same", "above", "below", "across", "tag", "none"]
 
@@ -23,7 +23,7 @@ MOST = Decimal("0.5")
 @lru_cache(maxsize=100_000)
 def _fixed(key: str) -> frozenset[tuple[str, str]]:
     series = parse(key)
-    pairs = ((name, getattr(series, name)) for name in _DIMENSIONS)
+    pairs = ((name, getattr(series, name)) for name in _ALL)
     return frozenset((name, value) for name, value in pairs if value is not None)
 
 
@@ -64,16 +64,24 @@ def relation(one: str, other: str) -> Relation:
     return "none" if any(fixed.get(name, value) != value for name, value in theirs) else "across"
 
 
-#: Levels that hold others: which dimensions they fix, and whose parts lie within one of them each.
-HOLDERS: Mapping[Level, tuple[tuple[str, ...], frozenset[Level]]] = {
-    "organisation": (
-        (),
-        frozenset({"provider", "account", "service", "account_service", "region", "usage_type", "tag"}),
-    ),
-    "provider": (("provider",), frozenset({"account", "service", "account_service", "region", "usage_type"})),
-    "account": (("provider", "account"), frozenset({"account_service", "region", "usage_type"})),
-    "service": (("provider", "service"), frozenset({"account_service", "region", "usage_type"})),
-    "account_service": (("provider", "account", "service"), frozenset({"region", "usage_type"})),
+#: The dimensions that the series of a level fix, besides the currency.
+DIMENSIONS: Mapping[Level, tuple[str, ...]] = {
+    "organisation": (),
+    "provider": ("provider",),
+    "account": ("provider", "account"),
+    "service": ("provider", "service"),
+    "account_service": ("provider", "account", "service"),
+    "region": ("provider", "account", "service", "region"),
+    "usage_type": ("provider", "account", "service", "usage_type"),
+    "tag": ("tag", "value"),
+}
+#: Levels that hold others whole, and which.
+HOLDERS: Mapping[Level, frozenset[Level]] = {
+    "organisation": frozenset({"provider", "account", "service", "account_service", "region", "usage_type", "tag"}),
+    "provider": frozenset({"account", "service", "account_service", "region", "usage_type"}),
+    "account": frozenset({"account_service", "region", "usage_type"}),
+    "service": frozenset({"account_service", "region", "usage_type"}),
+    "account_service": frozenset({"region", "usage_type"}),
 }
 
 
@@ -87,7 +95,7 @@ def holder(key: str, level: Level) -> str:
     'USD/provider=AWS/account=1234'
     """
     series = parse(key)
-    return Series(series.currency, **{name: getattr(series, name) for name in HOLDERS[level][0]}).key
+    return Series(series.currency, **{name: getattr(series, name) for name in DIMENSIONS[level]}).key
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from alerts.rule_faults import Fault, faults_of
 from alerts.rules import Rule
 from spendstream.settings import ConfigurationError
 
@@ -68,7 +69,7 @@ def parse(text: str, name: str) -> tuple[Rule, ...]:
         try:
             rules.append(_RULE.validate_python(raw))
         except ValidationError as error:
-            faults += [_fault(name, node, number, raw, dict(one)) for one in error.errors(include_url=False)]
+            faults += [_told(name, node, number, raw, one) for one in faults_of(error)]
     faults += _repeated(name, node, document["rules"])
     if faults:
         raise ConfigurationError("rules cannot be used:\n  " + "\n  ".join(faults))
@@ -84,10 +85,7 @@ def of_plain(document: Sequence[dict[str, Any]]) -> tuple[Rule, ...]:
             rules.append(_RULE.validate_python(raw))
         except ValidationError as error:
             named = raw.get("id", f"number {number + 1}")
-            faults += [
-                f"rule {named}: {'.'.join(map(str, one['loc'][1:]))}: {one['msg'].removeprefix('Value error, ')}"
-                for one in error.errors(include_url=False, include_input=False)
-            ]
+            faults += [f"rule {named}: {one}" for one in faults_of(error)]
     names = [rule.id for rule in rules]
     faults += [f"rule {name}: its id stands twice" for name in sorted({one for one in names if names.count(one) > 1})]
     if faults:
@@ -116,15 +114,9 @@ def unpacked(text: str) -> Rule:
     return _RULE.validate_json(text)
 
 
-def _fault(name: str, node: yaml.Node | None, number: int, raw: object, error: dict[str, Any]) -> str:
-    # The first part of a place is the kind, which the discriminator puts there.
-    place = tuple(part for part in error["loc"][1:] if part != "[key]")
+def _told(name: str, node: yaml.Node | None, number: int, raw: object, fault: Fault) -> str:
     rule = raw.get("id", f"number {number + 1}") if isinstance(raw, dict) else f"number {number + 1}"
-    message = error["msg"].removeprefix("Value error, ")
-    if error["type"] == "extra_forbidden":
-        message = "there is no such entry; mind the spelling"
-    where = f"{'.'.join(map(str, place))}: " if place else ""
-    return f"{name}:{_line(node, ('rules', number, *place))}: rule {rule}: {where}{message}"
+    return f"{name}:{_line(node, ('rules', number, *fault.place))}: rule {rule}: {fault}"
 
 
 def _repeated(name: str, node: yaml.Node | None, raws: list[Any]) -> list[str]:

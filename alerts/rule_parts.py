@@ -3,16 +3,19 @@
 from collections.abc import Mapping
 from decimal import Decimal
 from fnmatch import fnmatchcase
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from alerts.lattice import DIMENSIONS
 from processors.series import ChargeKind, Level, Series
 from schemas.events import AlertSeverity
 from spendstream.money import MoneyError, to_units
 
 #: From the mildest to the worst.
 SEVERITIES: tuple[AlertSeverity, ...] = get_args(AlertSeverity)
+
+_FIXED = ("account", "service", "region", "usage_type", "tag", "value")
 
 Need = Literal["either", "both"]
 Measure = Literal["billed", "effective"]
@@ -34,6 +37,8 @@ Share = Annotated[float, Field(gt=0, le=1000)]
 
 
 def _several(value: object) -> object:
+    if isinstance(value, int | float):
+        raise ValueError(f"{value} is a number: write it in quotes, so that no zero in front is lost")  # noqa: TRY004
     return [value] if isinstance(value, str) else value
 
 
@@ -67,7 +72,7 @@ class Selector(Part):
 
     def takes(self, series: Series, *, any_level: bool = False) -> bool:
         """Tell whether `series` is one of those; `any_level` when no level is asked for unless one is named."""
-        for name in ("currency", "provider", "account", "service", "region", "usage_type", "tag", "value"):
+        for name in ("currency", "provider", *_FIXED):
             patterns = getattr(self, name)
             value = getattr(series, name)
             if patterns and (value is None or not any(fnmatchcase(value, pattern) for pattern in patterns)):
@@ -75,6 +80,17 @@ class Selector(Part):
         if self.level:
             return series.level in self.level
         return any_level or series.level == self.implied_level
+
+    @model_validator(mode="after")
+    def _can_take_something(self) -> Self:
+        named = [name for name in ("provider", *_FIXED) if getattr(self, name)]
+        for level in self.levels:
+            outside = [name for name in named if name not in DIMENSIONS[level]]
+            if outside and self.level:
+                raise ValueError(f"a series of the level {level} has no {outside[0]}: leave one of them out")
+            if outside:
+                raise ValueError(f"no total has {' and '.join(named)} together: leave one of them out")
+        return self
 
     @property
     def implied_level(self) -> Level:

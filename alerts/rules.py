@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from alerts.budget_rules import BudgetRule
 from alerts.health_rules import CommitmentRule, CreditRule, FreshnessRule, HealthRule
-from alerts.lattice import HOLDERS
+from alerts.lattice import DIMENSIONS, HOLDERS
 from alerts.periods import MONTHS
 from alerts.rule_parts import (
     SEVERITIES,
@@ -110,7 +110,7 @@ class ThresholdRule(BaseRule):
             return
         if self.share_of is None:
             raise ValueError(f"a share needs share_of, what it is of: {', '.join(HOLDERS)}")
-        outside = [level for level in self.where.levels if level not in HOLDERS[self.share_of][1]]
+        outside = [level for level in self.where.levels if level not in HOLDERS[self.share_of]]
         if outside:
             raise ValueError(f"no single {self.share_of} holds a whole {outside[0]}: choose a wider share_of")
         if self.window == "hour":
@@ -123,7 +123,7 @@ class ThresholdRule(BaseRule):
         """The series that its shares are of; None: it is not about shares."""
         if self.share_of is None:
             return None
-        where = {name: getattr(self.where, name) for name in ("currency", *HOLDERS[self.share_of][0])}
+        where = {name: getattr(self.where, name) for name in ("currency", *DIMENSIONS[self.share_of])}
         return Selector(level=(self.share_of,), **where)
 
 

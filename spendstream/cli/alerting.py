@@ -220,3 +220,5 @@ def _say(found: "Difference") -> None:
     for word, names in (("new", found.added), ("changed", found.changed), ("removed", found.removed)):
         for name in names:
             typer.echo(f"{word}: {name}")
+            for entry in found.entries.get(name, ()) if word == "changed" else ():
+                typer.echo(f"  {entry}")

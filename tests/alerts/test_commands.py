@@ -64,7 +64,8 @@ def test_rules_are_applied_to_every_partition_and_only_what_differs(deployment):
 def test_other_rules_stay_unless_they_are_to_go():
     said("rules", "apply", "rules.yaml")
     Path("rules.yaml").write_text("rules: [{id: fees, kind: fee, amount: 5}]")
-    assert said("rules", "apply", "rules.yaml") == "changed: fees\n"
+    assert said("rules", "diff", "rules.yaml") == "changed: fees\n  amount: the default → 5\n"
+    assert said("rules", "apply", "rules.yaml") == "changed: fees\n  amount: the default → 5\n"
     assert said("rules", "apply", "rules.yaml", "--remove-others") == "removed: rises\n"
     assert json.loads(said("rules", "list", "--json")) == [{"id": "fees", "kind": "fee", "amount": "5"}]
 

@@ -95,6 +95,33 @@ def test_a_file_that_is_not_there_is_told_plainly(tmp_path):
         read(tmp_path / "none.yaml")
 
 
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ("kind: thresold", "there is no kind thresold: write one of anomaly, fee, threshold, change, budget"),
+        ("description: x", "it has no kind: write one of anomaly, fee, threshold"),
+        ("kind: threshold, where: {}, window: day", "limits: this entry is needed, and missing"),
+        ("kind: fee, where: {account: 0123}", "where.account: 83 is a number: write it in quotes"),
+        ("kind: fee, where: [account]", "where: entries are wanted below, as {name: value}"),
+        ("kind: fee, where: {region: eu*, usage_type: x}", "no total has region and usage_type together"),
+        ("kind: fee, where: {account: '1', tag: team}", "no total has account and tag together"),
+        ("kind: fee, where: {level: service, account: '1'}", "a series of the level service has no account"),
+        ("kind: fee, runbook: wiki", "runbook: write an address, as https://example.com/costs"),
+        ("kind: budget, where: {}, amount: 9, period: week", "period: write month, quarter or year, or a start"),
+        ("kind: budget, where: {}, amount: 9, actual: {50: info}", "50 would be 5000 %: write shares, 0.8 is 80 %"),
+        ("kind: budget, where: {}, amount: 9, burn: {fast: 1.2, slow: 3}", "fast (1.2) must not be below slow (3)"),
+    ],
+)
+def test_what_is_wrong_is_told_with_what_to_write(entries, message):
+    text = faults(f"rules:\n- {{id: t, {entries}}}")
+    assert message in text
+    assert text.count("\n") == 1
+
+
+def test_an_id_is_told_what_it_is_made_of():
+    assert "write small letters, digits, and - _ ." in faults("rules: [{id: Big Day, kind: fee}]")
+
+
 def test_limits_that_fall_with_severity_are_refused():
     text = "rules:\n- {id: t, kind: threshold, where: {}, window: day, limits: {warning: 9, critical: 5}}"
     assert "must not fall from info over warning to critical" in faults(text)
