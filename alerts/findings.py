@@ -116,8 +116,18 @@ def _anomaly_in_words(event: CostAnomaly, rise: Decimal) -> str:
     relative = share(_EXACT.divide(abs(rise), abs(event.expected)))
     return (
         f"{cost}, {money(abs(rise), event.currency)} ({relative}) {word} than the "
-        f"{money(event.expected, event.currency)} expected{_cause_in_words(event, rise)}"
+        f"{money(event.expected, event.currency)} expected{_cause_in_words(event, rise)}{_past_in_words(event)}"
     )
+
+
+def _past_in_words(event: CostAnomaly) -> str:
+    """Return what earlier anomaly it is like: rather one of which somebody said what it was."""
+    if not event.alike:
+        return ""
+    one = next((one for one in event.alike if one.verdict is not None), event.alike[0])
+    which = f"{one.since}" if one.series == event.series else f"that of {name_of(one.series)} on {one.since}"
+    verdict = {"true": "real", "false": "ordinary", "expected": "expected"}.get(one.verdict or "")
+    return f"; like {which}" + (f", which was said to be {verdict}" if verdict else "")
 
 
 def _cause_in_words(event: CostAnomaly, rise: Decimal) -> str:

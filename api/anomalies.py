@@ -26,6 +26,8 @@ _TOLD = {"value": "tag_value AS value", "since": "toDate(since) AS since"}
 _SELECTED = ", ".join(_TOLD.get(name, name) for name in _COLUMNS)
 _TABLE = "(SELECT * FROM anomalies FINAL WHERE run = {run:String}) AS a"
 _NAMED = ("level", "series", "currency", "provider", "account", "service", "tag", "kind", "shape")
+_EARLIER = ("id", "series", "since", "likeness", "verdict")
+_ALIKE = f"arrayZip({', '.join(f'alike_{name}' for name in _EARLIER)})"
 _STATES = {"open": ["open", "updated"], "closed": ["closed"], "withdrawn": ["withdrawn"]}
 
 
@@ -53,7 +55,7 @@ async def anomalies(question: Question[AnomaliesQuery]) -> Answer:
 
 
 async def anomaly(question: Question[AnomalyQuery]) -> Answer:
-    """Answer with one incident, the parts that carry it, and what of it is usage and what is rate.
+    """Answer with one incident, the parts that carry it, those it is like, and what of it is usage or rate.
 
     Raises
     ------
@@ -63,19 +65,22 @@ async def anomaly(question: Question[AnomalyQuery]) -> Answer:
     name = question.path["id"]
     values = {"run": await known_run(question, question.parameters.run), "id": name}
     rows = await question.database.rows(
-        f"SELECT {_SELECTED}, contributor_series, contributor_share FROM {_TABLE} WHERE a.id = {{id:String}}",  # noqa: S608 - names are ours
+        f"SELECT {_SELECTED}, contributor_series, contributor_share, {_ALIKE} FROM {_TABLE} WHERE a.id = {{id:String}}",  # noqa: S608 - names are ours
         values,
     )
     if not rows:
         raise Problem(404, "no such anomaly", f"{name!r} is not known in this run; /v1/anomalies lists those that are")
-    *row, series, shares = rows[0]
+    *row, series, shares, alike = rows[0]
     (told,) = dicts(list(_COLUMNS), [row])
     parts = [{"series": one, "share": share} for one, share in zip(series, shares, strict=True)]
     change = await change_of(question, told) if values["run"] == question.settings.processing.run else None
     if change is not None and told["cause"] == "unknown":
         told["cause"] = change.mostly
     amounts = None if change is None else {"usage": _text(change.usage), "rate": _text(change.rate)}
-    return {**told, "contributors": parts, "change": amounts}
+    earlier = [dict(zip(_EARLIER, one, strict=True)) for one in alike]
+    for one in earlier:
+        one["verdict"] = one["verdict"] or None
+    return {**told, "contributors": parts, "alike": earlier, "change": amounts}
 
 
 def _text(amount: float) -> str:

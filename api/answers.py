@@ -238,10 +238,21 @@ class UsageOrRate(Document):
     rate: Money
 
 
+class EarlierAnomaly(Document):
+    """An earlier incident that one is like."""
+
+    id: str
+    series: str
+    since: date = Field(description="day on which it began")
+    likeness: float = Field(description="0 to 1, by size, shape, length, cause and day")
+    verdict: Literal["true", "false", "expected"] | None = Field(description="what a person said of it")
+
+
 class AnomalyAnswer(AnomalyRow):
     """Answer of `/v1/anomalies/{id}`."""
 
     contributors: list[Contribution]
+    alike: list[EarlierAnomaly] = Field(description="earlier ones that it is most like, the likest first")
     change: UsageOrRate | None = Field(description="null: its lines do not tell")
 
 

@@ -88,6 +88,11 @@ class Words:
         self._state.put(f"f/{event.id}", word)  # type: ignore[arg-type]
         return True
 
+    def verdict(self, anomaly: str, at_ms: int) -> str | None:
+        """Return what was said last, by a time, of the anomaly that has an id; None: nothing."""
+        said = [word["verdict"] for _, word in self.until(at_ms) if any(one[0] == anomaly for one in word["judged"])]
+        return said[-1] if said else None
+
     def until(self, at_ms: int) -> Iterable[tuple[str, Any]]:
         """Yield what was said by a time, in the order in which it was said."""
         said = [(word["at"], name) for name, word in self._all.items() if word["at"] <= at_ms]
@@ -142,8 +147,8 @@ class Advice:
         return Judged(key, anomaly, word["verdict"], word["verdict"] != "true" and word["last"] is None)
 
     def _raise(self, key: str, series: str, kind: int, day: int, sign: int) -> None:
-        like = _like(series, kind)
-        for name in (key, key) if like is None else (key, like):
+        alike = like(series, kind)
+        for name in (key, key) if alike is None else (key, alike):
             nats = self._bar(name, day) + sign * _TEN_TIMES / 2
             self._means.bars[name] = [min(max(nats, 0.0), _MOST), float(day)]
 
@@ -159,8 +164,8 @@ class Advice:
     def bar(self, key: str, day: int) -> float:
         """Return by how much −ln p of a series has to be larger on a day, in nats."""
         series, _, kind = key.rpartition("|")
-        like = _like(series, int(kind))
-        return self._bar(key, day) + (0.0 if like is None else self._bar(like, day))
+        alike = like(series, int(kind))
+        return self._bar(key, day) + (0.0 if alike is None else self._bar(alike, day))
 
     def silent(self, key: str, day: int) -> bool:
         """Say whether nothing is to be told of a day of a series."""
@@ -212,7 +217,7 @@ class Advice:
             self._changed = False
 
 
-def _like(series: str, kind: int) -> str | None:
+def like(series: str, kind: int) -> str | None:
     """Return what series that are alike share: service and charge class; None where there is no service."""
     parsed = parse(series)
     return None if parsed.service is None else f"service={parsed.service}|{kind}"

@@ -24,6 +24,7 @@ from processors.anomaly_follow import Following
 from processors.anomaly_forecast import foretold
 from processors.anomaly_head import Head, LaneOptions
 from processors.anomaly_incidents import event_of, with_course
+from processors.anomaly_past import PastIncidents
 from processors.anomaly_restated import Ages, Change, restate
 from processors.series import ChargeKind, parse
 from processors.step import State
@@ -87,6 +88,7 @@ class Lane:
         self._recall()
         self._incidents = Following(name, state, self._bank, self.days)
         self._advice = Advice(name, state, words)
+        self._past = PastIncidents(name, state, words)
 
     def _recall(self) -> None:
         """Take over the models; in place of those of another version, learn the days that are kept."""
@@ -190,7 +192,8 @@ class Lane:
             remembered, one = event_of(incident, event)
             if one is not None:
                 self._incidents.remember(remembered)
-                told.append(with_course(one, self._incidents.course(incident, looked)))
+                one = with_course(one, self._incidents.course(incident, looked))
+                told.append(self._past.told(incident, one, head.at))
         self._incidents.forget(head.settled - KEPT)
         self._advice.forget(head.settled - KEPT)
         told += self._foretell(event, looks)

@@ -651,6 +651,22 @@ class Contributor:
     """Share of the change, 0 to 1."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlikeAnomaly:
+    """One entry of an array of AlikeAnomaly."""
+
+    id: str
+    """Id of the earlier anomaly."""
+    series: str
+    """Its series."""
+    since: date
+    """Day on which it began."""
+    likeness: float
+    """How like it is, 0 to 1."""
+    verdict: str | None = None
+    """What a person said of it: `true`, `false` or `expected`."""
+
+
 AnomalyState = Literal["open", "updated", "closed", "withdrawn"]
 
 
@@ -748,6 +764,8 @@ class CostAnomaly:
     """Lower end of what was expected of each; empty: nothing was."""
     course_upper: Sequence[int] = ()
     """Upper end of what was expected of each."""
+    alike: Sequence[AlikeAnomaly] = ()
+    """Earlier anomalies that it is most like, the likest first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

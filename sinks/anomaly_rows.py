@@ -46,6 +46,11 @@ _MADE = (
     "kind",
     "contributor_series",
     "contributor_share",
+    "alike_id",
+    "alike_series",
+    "alike_since",
+    "alike_likeness",
+    "alike_verdict",
 )
 
 
@@ -59,5 +64,10 @@ def anomaly_rows(event: CostAnomaly, _: str) -> list[Batch]:
         KINDS[event.kind],
         [one.series for one in event.contributors],
         [one.share for one in event.contributors],
+        [one.id for one in event.alike],
+        [one.series for one in event.alike],
+        [one.since for one in event.alike],
+        [one.likeness for one in event.alike],
+        [one.verdict or "" for one in event.alike],
     )
     return [Batch("anomalies", (*_PLAIN, *_MADE), [row], 1)]

@@ -15,6 +15,7 @@ from alerts.health_findings import SourceFacts, of_source
 from alerts.rules import Bar, Selector
 from alerts.total_findings import days_looked_at, of_totals
 from processors.series import parse
+from schemas.events import AlikeAnomaly
 from spendstream.clock import day_number
 from tests.alerts.facts import DAY, S3, T, announced, anomaly, rule
 
@@ -129,6 +130,18 @@ def test_an_alert_says_what_where_how_much_and_whether_it_is_usage_or_rate(cause
         "AmazonS3 of account 1234 cost 120.00 USD on 2026-03-09, 100.00 USD (500 %) more than the 20.00 USD expected"
         f"{why}"
     )
+
+
+def test_an_alert_names_an_earlier_anomaly_that_it_is_like_and_what_was_said_of_it():
+    newer = AlikeAnomaly(id="b", series=S3, since=date(2026, 2, 1), likeness=0.9)
+    judged = AlikeAnomaly(id="a", series=S3.replace("1234", "5"), since=date(2025, 11, 3), likeness=0.7, verdict="true")
+
+    found = [of_anomaly(RISES, anomaly(cause="unknown", alike=alike)) for alike in ([newer], [newer, judged])]
+
+    assert [one.says.partition("expected")[2] for one in found if one is not None] == [
+        "; like 2026-02-01",
+        "; like that of AmazonS3 of account 5 on 2025-11-03, which was said to be real",
+    ]
 
 
 def test_a_rule_that_goes_closes_what_fires():

@@ -77,6 +77,9 @@ async def test_pages_hold_every_incident_once(api):
 async def test_one_incident_tells_what_carries_it(api):
     told = await (await api.get("/v1/anomalies/ec2")).json()
     assert told["contributors"] == [{"series": EC2.contributors[0].series, "share": 0.75}]
+    assert told["alike"] == [
+        {"id": "a0", "series": "USD", "since": "2026-03-09", "likeness": 0.8, "verdict": "expected"},
+    ]
     assert (told["score"], told["since"]) == (9.0, EC2.since.date().isoformat())
 
 

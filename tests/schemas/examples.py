@@ -10,6 +10,7 @@ from schemas.events import (
     AlertPart,
     AlertRequest,
     AlertRule,
+    AlikeAnomaly,
     AnomalyFeedback,
     Attempt,
     Contributor,
@@ -226,6 +227,7 @@ EXAMPLES: tuple[Event, ...] = (
         scored_at=T,
         detector="views",
         detector_version="1",
+        alike=[AlikeAnomaly(id="a0", series="USD", since=D, likeness=0.8, verdict="expected")],
     ),
     UsageMetrics(
         source="cloudwatch",
