@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from alerts.channels.channel import ACCEPTED, Outcome
 from alerts.lines import Breaker, Line
 from alerts.message import Message
-from alerts.own_incidents import CANARY, OwnIncidents, canary, is_own
+from alerts.own_incidents import CANARY, Canaries, OwnIncidents, is_own
 from alerts.places import Place, places_of
 from alerts.receivers import Receiver
 from alerts.records import Journal, Passed, Written
@@ -37,6 +37,7 @@ class Desk:
         self._max_age = max_age
         self._log = ToldLog(log)
         self._incidents: dict[str, Incident] = {}
+        self._passed: dict[str, Passed] = {}
         self._places: dict[str, list[Place]] = {}
         self._history: set[str] = set()
         self._lines: dict[str, Line] = {}
@@ -46,8 +47,7 @@ class Desk:
         self._own = OwnIncidents()
         # Receivers to whom nothing can be sent, and why.
         self._closed: Mapping[str, str] = {}
-        # When the last test of a receiver was given up.
-        self._tested_at: dict[str, datetime] = {}
+        self._canaries = Canaries()
         self._journal = Journal()
         # Whether something came since the last question, and when time alone changes the answer.
         self._fresh = True
@@ -79,7 +79,7 @@ class Desk:
         if known is not None and incident.version < known.version:
             return
         self._incidents[incident.id] = incident
-        self._journal.learn(incident.id, passed)
+        self._passed[incident.id] = passed
         self._own.take(incident)
         self._place(incident)
         self._fresh = True
@@ -173,7 +173,11 @@ class Desk:
         last = self._log.told(receiver).get(told.incident.id)
         first = self._instead(told.incident).get(receiver)
         reason = told.reason if first is None or last is not None else f"{first} could not be told: {told.reason}"
-        return replace(told, reason=reason, handle=None if last is None else last.handle)
+        return replace(self._told(told.incident, reason), handle=None if last is None else last.handle)
+
+    def _told(self, incident: Incident, reason: str) -> Told:
+        passed = self._passed.get(incident.id, _UNKNOWN)
+        return Told(incident, reason, scored_at=passed.scored_at, fired_at=passed.fired_at)
 
     def _give_up_late(
         self, due: Mapping[str, list[tuple[str, list[Told]]]], now: datetime, times: list[datetime]
@@ -187,7 +191,7 @@ class Desk:
                     key = name, one.incident.id
                     since = known[key] = self._due_since.get(key, now)
                     if line.failures:
-                        self._note_waiting(name, one.incident, since)
+                        self._journal.attempt(self._log.waiting(name, one.incident, since))
                     if name in self._closed:
                         told.remove(one)
                         del known[key]
@@ -201,34 +205,23 @@ class Desk:
             parts[:] = [(group, told) for group, told in parts if told]
         self._due_since = known
 
-    def _note_waiting(self, name: str, incident: Incident, since: datetime) -> None:
-        """Write down since when something waits for a receiver that fails, once."""
-        known = self._log.attempts(name).get(incident.id)
-        if known is None or known.since != since:
-            self._note(self._log.attempt(name, incident, since))
-
-    def _note(self, attempt: Attempt) -> None:
-        self._log.note(attempt)
-        self._journal.attempt(attempt)
-
     def _test(self, receiver: Receiver, now: datetime, times: list[datetime]) -> list[tuple[str, list[Told]]]:
         """Return the test of a receiver, when it is due."""
         if receiver.canary is None or receiver.name in self._closed or not self._run:
             return []
         logged = self._log.told(receiver.name).get(CANARY)
-        given_up = self._tested_at.get(receiver.name)
-        last = max(filter(None, (given_up, None if logged is None else logged.sent_at)), default=None)
-        test, at = canary(self._run, receiver.name, last, receiver, now)
+        accepted = None if logged is None else logged.sent_at
+        test, at = self._canaries.next(self._run, receiver.name, receiver, accepted, now)
         if now < at or (receiver.quiet is not None and receiver.quiet.holds(now)):
             times.append(max(at, now + timedelta(minutes=1)))
             return []
         self._incidents[CANARY] = test
         since = self._due_since.setdefault((receiver.name, CANARY), now)
-        line = self._lines[receiver.name]
+        line, told = self._lines[receiver.name], Told(test, "a test")
         if line.failures and now >= since + receiver.deadline:
-            self._give_up(receiver.name, Told(test, "a test"), "expired", line.error, now)
+            self._give_up(receiver.name, told, "expired", line.error, now)
             return []
-        return [(CANARY, [Told(test, "a test")])]
+        return [(CANARY, [told])]
 
     def _note_held(self, receiver: Receiver, members: Iterable[Incident], decision: Decision, now: datetime) -> None:
         for incident in members:
@@ -241,27 +234,16 @@ class Desk:
         for name, reason in why.items():
             if self._held.get((receiver.name, name)) != reason:
                 self._held[receiver.name, name] = reason
-                incident = self._incidents[name]
-                self._journal.state(receiver.name, Told(incident, reason), "held", now)
+                self._journal.state(receiver.name, self._told(self._incidents[name], reason), "held", now)
 
     def leaving(self, message: Message, now: datetime) -> list[Attempt]:
         """Return what the log is to have before a message leaves: what its receiver may then have heard."""
-        return [
-            replace(self._attempt(message.receiver, told.incident, now), heard=self._heard(message.receiver, told))
-            for told in message.told
-            if told.incident.id != CANARY
-        ]
+        name = message.receiver
+        incidents = [told.incident for told in message.told if told.incident.id != CANARY]
+        return [self._log.trying(name, one, self._since(name, one, now), now) for one in incidents]
 
-    def _attempt(self, name: str, incident: Incident, now: datetime) -> Attempt:
-        since = self._due_since.get((name, incident.id), now)
-        return replace(self._log.attempt(name, incident, since), sent_at=now)
-
-    def _heard(self, name: str, told: Told) -> str | None:
-        """Return of which state a receiver may have heard once it was tried; of an end it is told until it accepts."""
-        before = self._log.attempts(name).get(told.incident.id)
-        if told.incident.state == "resolved":
-            return None if before is None else before.heard
-        return told.incident.state
+    def _since(self, name: str, incident: Incident, now: datetime) -> datetime:
+        return self._due_since.get((name, incident.id), now)
 
     def accepted(
         self, message: Message, pause: timedelta, now: datetime, outcome: Outcome = ACCEPTED
@@ -299,7 +281,9 @@ class Desk:
         line.failed(now, outcome, jitter)
         self._fresh = True
         for told in message.told:
-            self._note_failure(name, told, outcome, now)
+            if told.incident.id != CANARY:
+                since = self._since(name, told.incident, now)
+                self._journal.attempt(self._log.failed(name, told.incident, since, now, unknown=outcome.unknown))
             if outcome.retry:
                 self._journal.state(
                     name, told, "retrying", now, message=message, error=outcome.error, attempt=line.failures
@@ -308,13 +292,6 @@ class Desk:
                 self._give_up(name, told, "refused", outcome.error, now, message)
         if line.failures >= line.limits.breaker:
             self._ill(f"receiver {name}", f"{line.failures} tries in a row failed: {outcome.error}", now)
-
-    def _note_failure(self, name: str, told: Told, outcome: Outcome, now: datetime) -> None:
-        """Write down that something was not accepted, and what was heard of it all the same."""
-        if told.incident.id == CANARY:
-            return
-        attempt = self._attempt(name, told.incident, now)
-        self._note(replace(attempt, heard=self._heard(name, told)) if outcome.unknown else attempt)
 
     def _give_up(
         self,
@@ -331,15 +308,15 @@ class Desk:
         self._due_since.pop((name, incident.id), None)
         self._journal.state(name, told, outcome, now, message=message, error=error, attempt=line.failures)
         if incident.id == CANARY:
-            self._tested_at[name] = now
+            self._canaries.give_up(name, now)
         else:
-            self._note(replace(self._log.attempt(name, incident, now), given_up=incident.version))
             self._tell_instead(name, told, error, now, message)
         self._ill(f"receiver {name}", f"it was not told of something: {error}", now)
         self._fresh = True
 
     def _tell_instead(self, name: str, told: Told, error: str, now: datetime, message: Message | None) -> None:
         """See to it that another one is told what a receiver was not; what nobody is told of is lost."""
+        self._journal.attempt(self._log.given_up(name, told.incident, now))
         line = self._lines[name]
         instead = line.limits.fallback
         if instead is None or is_own(told.incident):
@@ -362,8 +339,7 @@ class Desk:
             for one in told:
                 incident = self._incidents.get(one.incident)
                 if incident is not None and incident.id != CANARY and incident.state != "resolved":
-                    self._note(replace(self._log.attempt(name, incident, now), given_up=incident.version))
-                    self._tell_instead(name, Told(incident, one.reason), found.says, now, None)
+                    self._tell_instead(name, self._told(incident, one.reason), found.says, now, None)
             self._ill(f"receiver {name}", found.says, now)
         self._fresh = True
 

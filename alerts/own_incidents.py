@@ -73,7 +73,25 @@ class OwnIncidents:
         return None if known is None else over(known, says, now)
 
 
-def canary(run: str, receiver: str, last: datetime | None, limits: Limits, now: datetime) -> tuple[Incident, datetime]:
+class Canaries:
+    """The tests of receivers: when the next of each is due."""
+
+    def __init__(self) -> None:
+        self._given_up: dict[str, datetime] = {}
+
+    def give_up(self, receiver: str, now: datetime) -> None:
+        """Note that a test was given up: the next one is due at its time."""
+        self._given_up[receiver] = now
+
+    def next(
+        self, run: str, receiver: str, limits: Limits, accepted: datetime | None, now: datetime
+    ) -> tuple[Incident, datetime]:
+        """Return the test of a receiver, and when it is due; `accepted`: when the last one was."""
+        last = max(filter(None, (accepted, self._given_up.get(receiver))), default=None)
+        return _canary(run, receiver, last, limits, now)
+
+
+def _canary(run: str, receiver: str, last: datetime | None, limits: Limits, now: datetime) -> tuple[Incident, datetime]:
     """Return the test of a receiver, and when it is due; the same one at each try.
 
     Parameters

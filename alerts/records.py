@@ -34,9 +34,6 @@ class Passed:
         )
 
 
-_UNKNOWN = Passed()
-
-
 @dataclass(frozen=True, slots=True)
 class Lost:
     """What nobody was told: the receiver that was the last to be tried, and why it was not told."""
@@ -74,21 +71,17 @@ class Journal:
 
     def __init__(self) -> None:
         self.channels: Mapping[str, str] = {}
-        self._passed: dict[str, Passed] = {}
         self._written = Written()
-
-    def learn(self, incident: str, passed: Passed) -> None:
-        """Take the times of an incident's way."""
-        self._passed[incident] = passed
 
     def written(self) -> Written:
         """Return what is to be written down since the last question."""
         found, self._written = self._written, Written()
         return found
 
-    def attempt(self, attempt: Attempt) -> None:
-        """Write down how it stands with something that is not accepted."""
-        self._written.attempts.append(attempt)
+    def attempt(self, attempt: Attempt | None) -> None:
+        """Write down how it stands with something that is not accepted; None: that is known."""
+        if attempt is not None:
+            self._written.attempts.append(attempt)
 
     def incident(self, incident: Incident) -> None:
         """Write down an incident of delivery's own."""
@@ -149,7 +142,6 @@ class Journal:
     ) -> Notification:
         """Write down, and return, that an incident was told; `last`: what of it was told before."""
         incident = told.incident
-        passed = self._passed.get(incident.id, _UNKNOWN)
         same = last is not None and (last.state, last.severity) == (incident.state, incident.severity)
         one = Notification(
             receiver=message.receiver,
@@ -167,8 +159,8 @@ class Journal:
             attempts=attempts,
             repeats=last.repeats + 1 if last is not None and same else 0,
             handle=outcome.handle_of(incident.id) or told.handle,
-            scored_at=passed.scored_at,
-            fired_at=passed.fired_at,
+            scored_at=told.scored_at,
+            fired_at=told.fired_at,
         )
         self._written.notifications.append(one)
         return one
@@ -187,7 +179,6 @@ class Journal:
     ) -> None:
         """Write down what became of telling a receiver of an incident."""
         incident = told.incident
-        passed = self._passed.get(incident.id, _UNKNOWN)
         self._written.states.append(
             DeliveryState(
                 message="" if message is None else message.id,
@@ -206,7 +197,7 @@ class Journal:
                 attempt=attempt,
                 at=now,
                 observed_at=incident.changed_at,
-                scored_at=passed.scored_at,
-                fired_at=passed.fired_at,
+                scored_at=told.scored_at,
+                fired_at=told.fired_at,
             )
         )

@@ -47,12 +47,16 @@ class Told:
         Address of its page, for the one who is told.
     handle
         What the channel called the last message about it to this receiver; None: this is the first.
+    scored_at, fired_at
+        When what it tells was scored, and when its rule fired; None: it is not known.
     """
 
     incident: Incident
     reason: str
     link: str | None = None
     handle: str | None = None
+    scored_at: datetime | None = None
+    fired_at: datetime | None = None
 
 
 class Known(Protocol):

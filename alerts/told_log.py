@@ -52,12 +52,35 @@ class ToldLog:
         self._told.setdefault(notification.receiver, {})[notification.incident] = notification
         self._attempts.get(notification.receiver, {}).pop(notification.incident, None)
 
-    def note(self, attempt: Attempt) -> None:
-        """Note how it stands with something that is not accepted."""
+    def note(self, attempt: Attempt) -> Attempt:
+        """Note, and return, how it stands with something that is not accepted."""
         self._attempts.setdefault(attempt.receiver, {})[attempt.incident] = attempt
+        return attempt
 
-    def attempt(self, receiver: str, incident: Incident, since: datetime) -> Attempt:
-        """Return how it stands with telling a receiver of an incident as it is now."""
+    def trying(self, receiver: str, incident: Incident, since: datetime, now: datetime) -> Attempt:
+        """Return what is to be written down before a try: what the receiver may have heard after it."""
+        before = self._attempt(receiver, incident, since)
+        # Of an end it is told until it accepts that: what it may have heard before still matters.
+        heard = before.heard if incident.state == "resolved" else incident.state
+        return replace(before, sent_at=now, heard=heard)
+
+    def failed(self, receiver: str, incident: Incident, since: datetime, now: datetime, *, unknown: bool) -> Attempt:
+        """Note, and return, that a try failed; `unknown`: the receiver may have heard of it all the same."""
+        if unknown:
+            return self.note(self.trying(receiver, incident, since, now))
+        return self.note(replace(self._attempt(receiver, incident, since), sent_at=now))
+
+    def waiting(self, receiver: str, incident: Incident, since: datetime) -> Attempt | None:
+        """Note, and return, since when something waits for a receiver that fails; None: that is known."""
+        before = self.attempts(receiver).get(incident.id)
+        known = before is not None and before.since == since
+        return None if known else self.note(self._attempt(receiver, incident, since))
+
+    def given_up(self, receiver: str, incident: Incident, now: datetime) -> Attempt:
+        """Note, and return, that a version of an incident is not tried any more."""
+        return self.note(replace(self._attempt(receiver, incident, now), given_up=incident.version))
+
+    def _attempt(self, receiver: str, incident: Incident, since: datetime) -> Attempt:
         before = self.attempts(receiver).get(incident.id)
         if before is None:
             return Attempt(

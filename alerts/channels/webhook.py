@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import aiohttp
@@ -112,12 +112,18 @@ def _incident(told: Told) -> dict[str, Any]:
         "since": incident.since.isoformat(),
         "opened_at": incident.opened_at.isoformat(),
         "changed_at": incident.changed_at.isoformat(),
+        "scored_at": _time(told.scored_at),
+        "fired_at": _time(told.fired_at),
         "children": [{"series": child.series, "share": child.share} for child in incident.children],
         "owner": incident.owner,
         "labels": dict(incident.labels),
         "runbook": incident.runbook,
         "link": told.link,
     }
+
+
+def _time(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat()
 
 
 def _text(amount: object) -> str | None:

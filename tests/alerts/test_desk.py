@@ -5,7 +5,9 @@ from datetime import timedelta
 from typing import Any
 
 from alerts.channels.channel import Outcome
+from alerts.channels.webhook import payload
 from alerts.desk import Desk
+from alerts.records import Passed
 from alerts.routes import Routing
 from schemas.events import Incident
 from tests.alerts.facts import T
@@ -185,6 +187,23 @@ def test_what_was_on_its_way_when_a_process_ended_is_told_again_while_it_fires_a
     assert [(told.incident.state, told.reason) for told in over.told] == [("resolved", "resolved")]
     logged = at_work.accepted(message, timedelta(0), T)
     assert desk(incident(), log=[*leaving, *logged]).messages("live", T) == []
+
+
+def test_what_is_told_carries_when_it_was_observed_scored_and_fired_and_so_does_the_log():
+    at_work = desk()
+    at_work.take(incident(), T + 3 * SECOND, Passed(T + SECOND, T + 2 * SECOND))
+    [message] = at_work.messages("live", T + 4 * SECOND)
+    [shown] = payload(message)["incidents"]
+    assert [shown[name] for name in ("changed_at", "scored_at", "fired_at")] == [
+        "2026-03-10T08:00:00+00:00",
+        "2026-03-10T08:00:01+00:00",
+        "2026-03-10T08:00:02+00:00",
+    ]
+    [logged] = at_work.accepted(message, timedelta(0), T + 5 * SECOND)
+    [state] = at_work.written().states
+    times = (T, T + SECOND, T + 2 * SECOND, T + 5 * SECOND)
+    assert (logged.observed_at, logged.scored_at, logged.fired_at, logged.sent_at) == times
+    assert (state.observed_at, state.scored_at, state.fired_at, state.at) == times
 
 
 SILENT = Outcome(accepted=False, retry=True, unknown=True, error="no answer in time")
