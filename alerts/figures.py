@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from alerts.periods import MONTHS, period
 from processors.announced import day_rows, hour_rows, window_rows
+from processors.ledger import book_of
 from processors.series import WINDOWS, Window
 from schemas.events import CostAggregate
 from spendstream.clock import day_number, day_of
@@ -33,6 +34,8 @@ class Figures:
         Oldest day that was ever told of: before it nothing is known.
     hours
         Of the newest day that was told of by hours: hour → amounts; `hours_of` is that day.
+    book
+        Who told of it last: source, provider and billing account.
     """
 
     end: int | None = None
@@ -41,6 +44,7 @@ class Figures:
     windows: dict[str, _Kinds] = field(default_factory=dict)
     hours_of: int | None = None
     hours: dict[int, _Kinds] = field(default_factory=dict)
+    book: str | None = None
 
     @classmethod
     def load(cls, plain: Any) -> Self:  # noqa: ANN401 - plain data of the state
@@ -54,6 +58,7 @@ class Figures:
             {name: _kinds(kinds) for name, kinds in plain["windows"].items()},
             plain["hours_of"],
             {int(hour): _kinds(kinds) for hour, kinds in plain["hours"].items()},
+            plain["book"],
         )
 
     def dump(self) -> Any:  # noqa: ANN401 - plain data of the state
@@ -65,7 +70,18 @@ class Figures:
             "windows": {name: _plain(kinds) for name, kinds in self.windows.items()},
             "hours_of": self.hours_of,
             "hours": {str(hour): _plain(kinds) for hour, kinds in self.hours.items()},
+            "book": self.book,
         }
+
+    def close(self, through: int, *, fires: bool) -> None:
+        """Judge it from now on at the newest day through `through`; when it `fires` also at one that it is not told of.
+
+        What nothing is told of cost nothing; whose alert that ends, has to hear of it.
+        """
+        told = [day for day in self.days if day <= through]
+        newest = through if fires else max(told, default=None)
+        if newest is not None:
+            self.end = newest if self.end is None else max(self.end, newest)
 
     def total(self, window: str, kinds: frozenset[int], billed: bool) -> int | None:
         """Return the total of a window that ends with `end`; None when nothing is known of it."""
@@ -194,11 +210,9 @@ def _take_window(figures: Figures, window: Window, end: int, kinds: _Kinds) -> N
 
 def _close(figures: Figures, event: CostAggregate, horizon: int) -> None:
     """Move the end of a series without windows (regions, usage types); forget days that no rule looks at."""
+    figures.book = book_of(event)
     if not figures.windows and event.closed_through is not None:
-        closed = day_number(event.closed_through)
-        newest = max((day for day in figures.days if day <= closed), default=None)
-        if newest is not None:
-            figures.end = newest if figures.end is None else max(figures.end, newest)
+        figures.close(day_number(event.closed_through), fires=False)
     if figures.end is not None:
         figures.days = {day: kinds for day, kinds in figures.days.items() if day > figures.end - horizon}
 

@@ -50,11 +50,14 @@ def faults_of(error: ValidationError) -> Sequence[Fault]:
         # The first part of a place is the kind, which the discriminator puts there.
         place = tuple(part for part in one["loc"][1:] if part != "[key]")
         shaped = next((number for number, part in enumerate(place) if "[" in str(part)), None)
-        if shaped is None:
-            words = _WORDS.get(one["type"])
-            message = one["msg"].removeprefix("Value error, ") if words is None else words(one)
-        else:
+        if one["type"] == "value_error":
+            # Ours, which knows best: it stands also where other shapes were possible.
             place = place[:shaped]
-            message = _SHAPES.get(str(place[-1]) if place else "", one["msg"])
-        found.setdefault(place, Fault(place, message))
+            found[place] = Fault(place, one["msg"].removeprefix("Value error, "))
+        elif shaped is not None:
+            place = place[:shaped]
+            found.setdefault(place, Fault(place, _SHAPES.get(str(place[-1]) if place else "", one["msg"])))
+        else:
+            words = _WORDS.get(one["type"])
+            found.setdefault(place, Fault(place, one["msg"] if words is None else words(one)))
     return list(found.values())

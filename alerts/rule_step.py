@@ -16,11 +16,12 @@ State of a partition (keys):
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, get_args
 
+from alerts.detailed import Detailed
 from alerts.edge import fires, judge, withdraw
 from alerts.figures import Figures, learn
 from alerts.findings import Finding, of_anomaly
@@ -30,6 +31,7 @@ from alerts.rules import AnomalyRule, FeeRule, HealthRule, Rule, ThresholdRule, 
 from alerts.shares import Applied, Shares
 from alerts.timed import Timed, takes
 from alerts.total_findings import days_looked_at, of_totals, with_course
+from processors.ledger import book_of
 from processors.series import Level, Series, parse, partition_of
 from processors.step import Json, Output, State, Step
 from schemas.codec import Codec
@@ -45,7 +47,7 @@ from schemas.events import (
     Tick,
 )
 from schemas.repository import RepositorySchemas
-from spendstream.clock import to_millis
+from spendstream.clock import day_number, to_millis
 from spendstream.topics import AGGREGATES, ALERTS, ANOMALIES, BASES, FORECASTS, HEALTH, RULES
 
 _TICK = timedelta(minutes=1)
@@ -102,6 +104,9 @@ class RulePartition:
         self._foretold = Foretold(state, options.foretold, self._applied, self._watchers, self._judge_series)
         for key, applied in state.scan("rule/"):
             self._know(key.removeprefix("rule/"), applied)
+        self._detailed = Detailed()
+        for key, figures in state.scan("figures/"):
+            self._detailed.note(key.removeprefix("figures/"), Figures.load(figures))
         self._open: dict[str, CostAnomaly] = {}
         for key, seen in state.scan("anomaly/"):
             self._know_anomaly(key.removeprefix("anomaly/"), seen)
@@ -223,6 +228,7 @@ class RulePartition:
             return []
         self._state.delete("touched")
         self._state.put("version", event.version)
+        touched += self._closed(event, touched)
         known = [(series, self._figures(series)) for series in touched]
         said: list[Alert] = []
         for series, figures in known:
@@ -240,10 +246,29 @@ class RulePartition:
         """Learn what an announcement tells; return the series that it and its earlier parts changed."""
         changed = learn(event, self._days_looked_at, self._figures)
         for series, figures in changed.items():
-            self._state.put(f"figures/{series}", figures.dump())
+            self._keep(series, figures)
         waiting: Any = self._state.get("touched") or {"version": 0, "series": []}
         earlier = waiting["series"] if waiting["version"] == event.version else []
         return list(dict.fromkeys([*earlier, *changed]))
+
+    def _closed(self, event: CostAggregate, touched: Collection[str]) -> list[str]:
+        """Move on the series without windows whose days are closed now and that the announcement does not tell of."""
+        if event.closed_through is None:
+            return []
+        through, firing = (
+            day_number(event.closed_through),
+            {one for held in self._firing.values() for one in held.values()},
+        )
+        moved = [one for one in self._detailed.closed(book_of(event), through, firing) if one not in touched]
+        for series in moved:
+            figures = self._figures(series)
+            figures.close(through, fires=series in firing)
+            self._keep(series, figures)
+        return moved
+
+    def _keep(self, series: str, figures: Figures) -> None:
+        self._state.put(f"figures/{series}", figures.dump())
+        self._detailed.note(series, figures)
 
     # What both need
 

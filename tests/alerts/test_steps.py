@@ -22,6 +22,8 @@ from tests.alerts.facts import DAY, S3, T, announced, anomaly, rule
 SHARDS = 4
 RISES = rule("id: rises\nkind: anomaly\nseverities: {warning: {amount: 50}, critical: {amount: 500}}")
 LIMIT = rule("id: limit\nkind: threshold\nwhere: {}\nwindow: day\nlimits: {warning: 100}")
+REGIONS = rule("id: regions\nkind: threshold\nwhere: {region: eu*}\nwindow: day\nlimits: {warning: 100}")
+EUROPE = f"{S3}/region=eu-west-1"
 SILENT = rule("id: silent\nkind: freshness\nsilent_hours: 24")
 
 
@@ -86,6 +88,25 @@ def test_a_total_in_several_parts_is_judged_at_its_last():
     assert [incident.state for incident in at_work.incidents] == ["firing"]
     at_work.feed(AGGREGATES, 0, announced("USD", {after: "150"}, version=2, through=after, part=1, parts=2))
     assert [incident.state for incident in at_work.incidents] == ["firing"]
+    assert at_work.moves == [(None, "firing")]
+
+
+def test_a_region_that_costs_nothing_any_more_is_back_when_its_book_closes_the_next_day():
+    next_day = DAY + timedelta(days=1)
+    at_work = Alerting().feed(RULES, 0, applying(REGIONS)).feed(AGGREGATES, 0, announced(EUROPE, {DAY: "150"}))
+    at_work.feed(AGGREGATES, 0, announced("USD", {}, version=2, through=next_day, billing_account="2"))
+    assert at_work.moves == [(None, "firing")]
+    at_work = Alerting(at_work.states)
+    at_work.feed(AGGREGATES, 0, announced("USD", {}, version=3, through=next_day))
+    at_work.feed(AGGREGATES, 0, announced("USD", {}, version=4, through=next_day))
+    assert at_work.moves == [("firing", "resolved")]
+
+
+def test_a_region_that_was_told_before_its_day_closed_is_judged_when_it_closes():
+    at_work = Alerting().feed(RULES, 0, applying(REGIONS))
+    at_work.feed(AGGREGATES, 0, announced(EUROPE, {DAY: "150"}, through=DAY - timedelta(days=1)))
+    assert at_work.moves == []
+    at_work.feed(AGGREGATES, 0, announced("USD", {}, version=2))
     assert at_work.moves == [(None, "firing")]
 
 
