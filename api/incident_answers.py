@@ -8,7 +8,15 @@ from pydantic import AfterValidator, Field, model_validator
 from alerts.wording import plain
 from api.answers import NEXT, Document, Money
 from api.parameters import storable
-from schemas.events import AlertSeverity, DeliveryOutcome, IncidentAction, IncidentState, Verdict
+from schemas.events import (
+    AlertSeverity,
+    DeliveryOutcome,
+    IncidentAction,
+    IncidentState,
+    ReportStage,
+    ReportState,
+    Verdict,
+)
 
 
 class IncidentRow(Document):
@@ -112,15 +120,50 @@ class FeedbackRow(Document):
     last_day: date | None
 
 
+class CourseRow(Document):
+    """A day of its scope, and what was expected of it."""
+
+    day: date
+    cost: Money
+    lower: Money | None = Field(description="null: nothing was expected")
+    upper: Money | None
+
+
 class IncidentAnswer(IncidentRow):
     """Answer of `/v1/incidents/{id}`."""
 
+    course: list[CourseRow] = Field(description="the last days, as its newest alert tells them, 14 at most")
     labels: dict[str, str]
     children: list[ChildRow]
     transitions: list[TransitionRow] = Field(description="the newest first")
     alerts: list[AlertRow]
     deliveries: list[DeliveryRow] = Field(description="the newest first, 100 at most")
     feedback: list[FeedbackRow]
+
+
+class ReportRow(Document):
+    """What a receiver was told of a report, or was not."""
+
+    report: str
+    value: str = Field(description="whose it is, where the report is made for each of something; empty: the whole")
+    receiver: str
+    first_day: date
+    last_day: date
+    number: int = Field(description="0: first told; then counts corrections and repetitions")
+    measure: str
+    state: ReportState = Field(description="expired: the receiver could not be reached in time")
+    stage: ReportStage
+    channel: str
+    totals: str = Field(description="of all charge classes, exact, as `1234.5 USD, 12 EUR`")
+    sent_at: datetime
+    attempts: int
+
+
+class ReportsAnswer(Document):
+    """Answer of `/v1/reports`."""
+
+    rows: list[ReportRow]
+    next_cursor: str | None = Field(description=NEXT)
 
 
 class RuleRow(Document):

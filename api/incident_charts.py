@@ -1,6 +1,6 @@
 """The days of an incident's scope as bars: drawn on the server, so that the page needs no script."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -18,7 +18,13 @@ _GAP = 4
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A day; place and size in the drawing, and what it says when pointed at."""
+    """A day; place and size in the drawing, and what it says when pointed at.
+
+    Attributes
+    ----------
+    band
+        Top and height of what was expected of it; None: it is not known.
+    """
 
     x: int
     y: int
@@ -26,6 +32,7 @@ class Bar:
     height: int
     since: bool
     says: str
+    band: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,22 +68,36 @@ async def days_of(database: Rows, run: str, one: dict[str, Any], today: date) ->
     return [(row[0], row[1]) for row in reversed(rows)]
 
 
-def bars(days: Sequence[tuple[date, Decimal]], view: Shown) -> Chart | None:
+def bars(days: Sequence[tuple[date, Decimal]], view: Shown, course: Sequence[Mapping[str, Any]] = ()) -> Chart | None:
     """Return the drawing of days; None where there are too few to see anything.
+
+    Parameters
+    ----------
+    days
+        What each cost.
+    course
+        What was expected of some of them, as `/v1/incidents/{id}` tells it.
 
     Credits and refunds, which are below nothing, are drawn as nothing.
     """
     highest = max((amount for _, amount in days), default=Decimal(0))
     if len(days) < 3 or highest <= 0:  # noqa: PLR2004 - two bars tell no story
         return None
-    expected = None if view.expected_day is None else max(view.expected_day, Decimal(0))
-    top = max(highest, expected or Decimal(0))
+    bands = {one["day"]: (Decimal(one["lower"]), Decimal(one["upper"])) for one in course if one["lower"] is not None}
+    # The dashed line stands for the newest day alone; bands say the same, and of each day.
+    expected = None if view.expected_day is None or bands else max(view.expected_day, Decimal(0))
+    shown = [bands[str(day)][1] for day, _ in days if str(day) in bands]
+    top = max([highest, expected or Decimal(0), *shown])
     step = WIDTH // _DAYS
     drawn = []
     for place, (day, amount) in enumerate(days):
         height = round(HEIGHT * max(amount, Decimal(0)) / top)
-        says = f"{day}: {money(amount, view.currency)}"
-        drawn.append(Bar(place * step, HEIGHT - height, step - _GAP, height, day >= view.since, says))
+        says, band = f"{day}: {money(amount, view.currency)}", bands.get(str(day))
+        if band is not None:
+            says += f", expected {money(band[0], None)} to {money(band[1], None)}"
+        drawn.append(
+            Bar(place * step, HEIGHT - height, step - _GAP, height, day >= view.since, says, _placed(band, top))
+        )
     level = None if expected is None else HEIGHT - round(HEIGHT * expected / top)
     last = days[-1]
     summary = (
@@ -84,3 +105,11 @@ def bars(days: Sequence[tuple[date, Decimal]], view: Shown) -> Chart | None:
         f"on the last day {money(last[1], view.currency)}."
     )
     return Chart(tuple(drawn), level, days[0][0], last[0], summary)
+
+
+def _placed(band: tuple[Decimal, Decimal] | None, top: Decimal) -> tuple[int, int] | None:
+    """Return top and height of a band in the drawing."""
+    if band is None:
+        return None
+    lower, upper = (round(HEIGHT * max(amount, Decimal(0)) / top) for amount in band)
+    return HEIGHT - upper, max(upper - lower, 2)

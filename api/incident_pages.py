@@ -165,8 +165,9 @@ class IncidentPages:
         found = await known(self._database, run, name)
         view: Shown = shown(found, self._clock.now())
         days = await days_of(self._database, run, found, self._clock.now().date())
+        chart = bars(days, view, found["course"])
         return self._page(
-            "incident.html", root=_root(request), one=found, view=view, chart=bars(days, view), visitor=visitor,
+            "incident.html", root=_root(request), one=found, view=view, chart=chart, visitor=visitor,
             request=uuid4().hex, asked=_asked(request.query), can_judge=any(one["anomaly"] for one in found["alerts"]),
             today=self._clock.now().date(),
         )  # fmt: skip

@@ -1,5 +1,9 @@
 """`/v1/incidents`: what alerts are about, the newest change first; and one of them with all that happened to it."""
 
+from collections.abc import Sequence
+from datetime import date, timedelta
+from decimal import Decimal
+from itertools import repeat
 from typing import Any
 
 from api.cursors import bad_cursor, key_of
@@ -77,12 +81,13 @@ async def known(database: Rows, run: str, name: str) -> dict[str, Any]:
     """
     values: dict[str, Any] = {"run": run, "id": name}
     rows = await database.rows(
-        f"SELECT {_SELECTED}, labels, child_series, child_share, alert_ids FROM {_TABLE} WHERE i.id = {{id:String}}",  # noqa: S608 - names are ours
+        f"SELECT {_SELECTED}, course_from, course, course_lower, course_upper, labels, child_series, child_share, "  # noqa: S608 - names are ours
+        f"alert_ids FROM {_TABLE} WHERE i.id = {{id:String}}",
         values,
     )
     if not rows:
         raise Problem(404, "no such incident", f"{name!r} is not known in this run; /v1/incidents lists those that are")
-    *row, labels, series, shares, alerts = rows[0]
+    *row, first, costs, lower, upper, labels, series, shares, alerts = rows[0]
     (told,) = dicts(list(_COLUMNS), [row])
 
     async def asked(columns: tuple[str, ...], rest: str) -> list[dict[str, Any]]:
@@ -92,6 +97,7 @@ async def known(database: Rows, run: str, name: str) -> dict[str, Any]:
     values["alerts"] = alerts
     return {
         **told,
+        "course": _course(first, costs, lower, upper),
         "labels": labels,
         "children": [{"series": one, "share": share} for one, share in zip(series, shares, strict=True)],
         "transitions": await asked(_TRANSITION, f"incident_transitions FINAL {of_it} ORDER BY version DESC"),
@@ -103,6 +109,17 @@ async def known(database: Rows, run: str, name: str) -> dict[str, Any]:
         "deliveries": await asked(_DELIVERY, f"deliveries FINAL {of_it} ORDER BY at DESC, receiver LIMIT 100"),
         "feedback": await asked(_FEEDBACK, "feedback FINAL WHERE incident = {id:String} ORDER BY at DESC, id"),
     }
+
+
+def _course(
+    first: date | None, costs: Sequence[Decimal], lower: Sequence[Decimal], upper: Sequence[Decimal]
+) -> list[dict[str, Any]]:
+    if first is None:
+        return []
+    days = (first + timedelta(days=number) for number in range(len(costs)))
+    bands = zip(lower, upper, strict=True) if lower else repeat((None, None))
+    rows = [(day, cost, *band) for day, cost, band in zip(days, costs, bands)]  # noqa: B905 - bands may be endless
+    return dicts(("day", "cost", "lower", "upper"), rows)
 
 
 async def newest(database: Rows, run: str, most: int, *, resolved: bool) -> list[dict[str, Any]]:

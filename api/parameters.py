@@ -240,6 +240,18 @@ class IncidentsQuery(IncidentQuery):
     cursor: Cursor | None = Field(None, description=_CURSOR)
 
 
+class ReportsQuery(Parameters):
+    """Parameters of `/v1/reports`."""
+
+    report: Text | None = Field(None, description="only the report of this id")
+    value: Text | None = Field(None, description="only what is made for this one, as a team; empty: the whole")
+    receiver: Text | None = Field(None, description="only what this receiver was told")
+    state: Literal["sent", "refused", "expired"] | None = Field(None, description="only what came to this")
+    format: Format | None = Field(None, description=_FORMAT)
+    limit: int = Field(100, ge=1, le=10_000, description="rows in one answer")
+    cursor: Cursor | None = Field(None, description=_CURSOR)
+
+
 class ForecastsQuery(Parameters):
     """Parameters of `/v1/forecasts`."""
 

@@ -1,9 +1,9 @@
-"""Alerting → rows: incidents and alerts as they are now, each transition, who was told; rules and feedback."""
+"""Alerting → rows: incidents and alerts as they are now, each transition, who was told what; rules and feedback."""
 
 from typing import Any
 
 from processors.series import Series, parse
-from schemas.events import Alert, AlertRule, AnomalyFeedback, DeliveryState, Incident, IncidentTransition
+from schemas.events import Alert, AlertRule, AnomalyFeedback, CostReport, DeliveryState, Incident, IncidentTransition
 from sinks.batch import KINDS, Batch
 from spendstream.clock import to_millis
 
@@ -35,6 +35,7 @@ _INCIDENT = (
     "version",
 )
 _INCIDENT_MADE = ("rules", "provider", "account", "service", "child_series", "child_share", "alert_ids")
+_COURSE = ("course_from", "course", "course_lower", "course_upper")
 _TRANSITION = ("run", "incident", "version", "before", "after", "at", "by", "why")
 _ALERT = (
     "run",
@@ -82,6 +83,12 @@ _DELIVERY = (
     "fired_at",
 )
 _FEEDBACK = ("id", "verdict", "first_day", "last_day", "by", "why", "at")
+_REPORT = (
+    *("report", "receiver", "first_day", "last_day", "number", "measure", "state", "stage", "channel", "digest"),
+    *("sent_at", "attempts"),
+)
+#: From the least certain figures to the most: what is noted later of the same message counts.
+_STAGES = ("provisional", "complete", "final")
 _RULE = ("id", "definition", "by", "applied_at")
 
 
@@ -99,8 +106,9 @@ def incident_rows(event: Incident, _: str) -> list[Batch]:
         [child.series for child in event.children],
         [child.share for child in event.children],
         [alert.id for alert in event.alerts],
+        *_values(event, _COURSE),
     )
-    return [Batch("incidents", (*_INCIDENT, *_INCIDENT_MADE), [row], 1)]
+    return [Batch("incidents", (*_INCIDENT, *_INCIDENT_MADE, *_COURSE), [row], 1)]
 
 
 def transition_rows(event: IncidentTransition, _: str) -> list[Batch]:
@@ -118,6 +126,18 @@ def delivery_rows(event: DeliveryState, _: str) -> list[Batch]:
     """Return what became of telling a receiver."""
     row = (*_values(event, _DELIVERY), event.group)
     return [Batch("deliveries", (*_DELIVERY, "told_group"), [row], 1)]
+
+
+def report_rows(event: CostReport, _: str) -> list[Batch]:
+    """Return what a receiver was told of a report."""
+    row = (
+        *_values(event, _REPORT),
+        event.value or "",
+        [total.currency for total in event.totals],
+        [total.amount for total in event.totals],
+        to_millis(event.sent_at) * len(_STAGES) + _STAGES.index(event.stage),
+    )
+    return [Batch("reports", (*_REPORT, "value", "currencies", "amounts", "version"), [row], 1)]
 
 
 def feedback_rows(event: AnomalyFeedback, _: str) -> list[Batch]:

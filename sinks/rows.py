@@ -15,6 +15,7 @@ from schemas.events import (
     CostAnomaly,
     CostEstimate,
     CostForecast,
+    CostReport,
     CostStatement,
     DeadLetter,
     DeliveryState,
@@ -34,6 +35,7 @@ from sinks.alert_rows import (
     delivery_rows,
     feedback_rows,
     incident_rows,
+    report_rows,
     rule_rows,
     transition_rows,
 )
@@ -195,6 +197,7 @@ _ROWS: dict[type[Any], Callable[[Any, str], list[Batch]]] = {
     IncidentTransition: transition_rows,
     Alert: alert_rows,
     DeliveryState: delivery_rows,
+    CostReport: report_rows,
     AnomalyFeedback: feedback_rows,
     AlertRule: rule_rows,
 }

@@ -316,6 +316,16 @@ def test_the_days_are_drawn_in_proportion_with_what_was_expected():
     assert "at most 60.00 USD" in chart.says
 
 
+def test_what_was_expected_of_a_day_is_shaded_behind_it():
+    days = [(date(2026, 3, 7 + number), Decimal(cost)) for number, cost in enumerate((30, 20, 60))]
+    course = [{"day": "2026-03-08", "cost": "20", "lower": "15", "upper": "30"}]
+    chart = bars(days, shown(EC2_TOLD, TODAY), course)
+    assert chart is not None
+    assert [bar.band for bar in chart.bars] == [None, (HEIGHT // 2, HEIGHT // 4), None]
+    assert chart.expected is None
+    assert chart.bars[1].says == "2026-03-08: 20.00 USD, expected 15.00 to 30.00"
+
+
 @pytest.mark.parametrize("days", [[], [(TODAY.date(), Decimal(5))], [(TODAY.date(), Decimal(0))] * 5])
 def test_too_few_days_are_not_drawn(days):
     assert bars(days, shown(EC2_TOLD, TODAY)) is None

@@ -62,6 +62,9 @@ def test_one_incident_tells_all_that_happened_to_it(api):
     assert [(one["receiver"], one["outcome"]) for one in told["deliveries"]] == [("us", "accepted")]
     assert len(told["feedback"]) == 1
     assert told["labels"] == {"team": "search"}
+    assert told["course"][1] == {
+        "day": "2026-03-10", "cost": "9.000000000000000001", "lower": "-1", "upper": "0.000000000000000003",
+    }  # fmt: skip
 
 
 def test_an_incident_that_is_not_there_is_told_as_such(api):
