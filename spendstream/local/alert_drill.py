@@ -10,18 +10,12 @@ that was on its way when delivery was killed, under the same id.
 import json
 import random
 import tempfile
-import threading
 import time
-from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from alerts.applied import apply
 from alerts.rule_files import parse
@@ -29,13 +23,13 @@ from processors.series import Series, partition_of
 from producers.sender import Sender
 from schemas.events import CostAnomaly
 from spendstream.clock import SystemClock
-from spendstream.local.drill_parts import Part
+from spendstream.local.drill_parts import Parts, Toll, environment_of
+from spendstream.local.drill_receivers import RECEIVERS, Receivers, faults_of
 from spendstream.local.kafka_apache import QUICK_START, ApacheKafka
 from spendstream.settings import Settings, load
 from spendstream.topics import ANOMALIES
 
 PARTS = ("alert", "deliver")
-RECEIVERS = ("first", "second")
 _PATIENCE_SECONDS = 180
 _SETTLE_SECONDS = 3.0
 _WAITING = 25
@@ -43,22 +37,15 @@ _RULES = "rules:\n- {id: rises, kind: anomaly, severities: {critical: {amount: 1
 
 
 @dataclass(slots=True)
-class AlertDrillReport:
-    """What was done, and what the receivers counted.
+class AlertDrillReport(Toll):
+    """What was done, and what the receivers counted; `repeated` are messages that came again under the same id."""
 
-    `kills` are (seconds since the start, what); `repeated` are messages that came again under the same id.
-    """
-
-    seed: int
-    kills: list[tuple[float, str]] = field(default_factory=list)
-    restarts: Counter[str] = field(default_factory=Counter)
     causes: int = 0
     ends: int = 0
     messages: int = 0
     refused: int = 0
     repeated: int = 0
     faults: list[str] = field(default_factory=list)
-    seconds: float = 0.0
 
     @property
     def agrees(self) -> bool:
@@ -67,121 +54,13 @@ class AlertDrillReport:
 
     def text(self) -> str:
         """Return it for a person."""
-        killed = ", ".join(f"{what} at {at:.1f} s" for at, what in self.kills)
         verdict = "each was told once" if self.agrees else "\n".join(self.faults[:30])
         return (
-            f"seed {self.seed}: {len(self.kills)} kills ({killed}); restarts {dict(self.restarts)}\n"
+            f"seed {self.seed}: {self.killed()}\n"
             f"{self.causes} causes and {self.ends} ends at {len(RECEIVERS)} receivers: {self.messages} messages taken, "
             f"{self.refused} answered 503, {self.repeated} came again that were on their way, {self.seconds:.0f} s\n"
             f"{verdict}"
         )
-
-    def plain(self) -> dict[str, object]:
-        """Return it as plain data."""
-        return {"agrees": self.agrees, **asdict(self)}
-
-
-#: What a receiver took: (receiver, scope of the incident, its state) → ids of the messages, in their order.
-Taken = dict[tuple[str, str, str], list[str]]
-
-
-class Receivers:
-    """The receivers: slow, sometimes in trouble, and the only ones who count."""
-
-    def __init__(self, seed: int) -> None:
-        self._chance = random.Random(f"receivers of {seed}")  # noqa: S311 - a drill, not a secret
-        self._lock = threading.Lock()
-        self._taken: Taken = defaultdict(list)
-        self.messages = 0
-        self.refused = 0
-        receivers = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def handle(self) -> None:
-                # Whoever called may be killed at any moment.
-                with suppress(ConnectionError):
-                    super().handle()
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                seconds, status = receivers.take(self.path.strip("/"), json.loads(body))
-                time.sleep(seconds)
-                self.send_response(status)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                """Say nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-
-    @property
-    def url(self) -> str:
-        """Their address."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-    def take(self, receiver: str, body: Mapping[str, object]) -> tuple[float, int]:
-        """Count a message; return after how many seconds to answer, and how."""
-        with self._lock:
-            seconds = self._chance.uniform(0.0, 0.3)
-            if self._chance.random() < 0.1:  # noqa: PLR2004 - one of ten
-                self.refused += 1
-                return seconds, 503
-            self.messages += 1
-            incidents = body["incidents"]
-            for one in incidents if isinstance(incidents, list) else []:
-                self._taken[receiver, one["scope"], one["state"]].append(str(body["id"]))
-            return seconds, 200
-
-    @property
-    def taken(self) -> Taken:
-        """What they took so far."""
-        with self._lock:
-            return {key: list(ids) for key, ids in self._taken.items()}
-
-
-def faults_of(taken: Taken, begun: set[str], ended: set[str], kills_of_delivery: int) -> list[str]:
-    """Return what the receivers' own count shows to be wrong.
-
-    Parameters
-    ----------
-    begun, ended
-        Series of the causes that began, and of those that ended.
-    kills_of_delivery
-        Each of them may repeat one message at each receiver.
-    """
-    faults = []
-    repeats: Counter[str] = Counter()
-    for receiver in RECEIVERS:
-        for state, scopes in (("firing", begun), ("resolved", ended)):
-            for scope in sorted(scopes):
-                ids = taken.get((receiver, scope, state), [])
-                if not ids:
-                    faults.append(f"{receiver} was never told that {scope} is {state}")
-                if len(set(ids)) > 1:
-                    faults.append(f"{receiver} was told {len(set(ids))} times that {scope} is {state}")
-                repeats[receiver] += max(0, len(ids) - 1)
-    faults += [
-        f"{receiver} got {count} messages again, and delivery was killed {kills_of_delivery} times"
-        for receiver, count in repeats.items()
-        if count > kills_of_delivery
-    ]
-    strange = {scope for _, scope, _ in taken if not scope.startswith("receiver ")} - begun
-    return faults + [f"an incident about {scope}, of which nothing is known" for scope in sorted(strange)]
 
 
 def run(seed: int, kills: int, tell: Callable[[str], None] = print) -> AlertDrillReport:
@@ -215,16 +94,16 @@ class _Drill:
         receivers: Receivers,
         tell: Callable[[str], None],
     ) -> None:
-        self._began = time.monotonic()
         self._report = report
         self._settings = settings
         self._receivers = receivers
-        self._tell = tell
         self._anomalies: dict[str, CostAnomaly] = {}
         self._ended: set[str] = set()
         apply(settings, SystemClock(), parse(_RULES, "the drill's rules"), "drill")
         self._sender = Sender(settings, SystemClock())
-        self._parts = {name: Part(name, [name], environment) for name in PARTS}
+        self._parts = Parts(report, environment, tell)
+        for name in PARTS:
+            self._parts.begin(name)
 
     def run(self, chance: random.Random, kills: int) -> None:
         """Let causes begin and end, and kill meanwhile."""
@@ -234,9 +113,8 @@ class _Drill:
                 self._flow(chance)
             self._live(chance.uniform(0.2, 5.0), chance)
             victim = chance.choice(PARTS)
-            self._report.kills.append((round(time.monotonic() - self._began, 1), victim))
             self._parts[victim].kill()
-            self._tell(f"{self._report.kills[-1][0]:6.1f} s  kill -9 {victim}")
+            self._parts.note_kill(victim)
         self._live(1.0, chance)
 
     def _flow(self, chance: random.Random) -> None:
@@ -255,14 +133,8 @@ class _Drill:
                 self._begin(chance)
             self._end(told, chance)
             self._sender.flush()
-            self._restart()
+            self._parts.restart()
             time.sleep(0.2)
-
-    def _restart(self) -> None:
-        for part in self._parts.values():
-            if part.status is not None:
-                self._report.restarts[part.name] += 1
-                part.again()
 
     def _begin(self, chance: random.Random) -> None:
         number = len(self._anomalies)
@@ -292,13 +164,13 @@ class _Drill:
         while self._faults() and time.monotonic() - moved < _PATIENCE_SECONDS:
             if self._receivers.messages != messages:
                 moved, messages = time.monotonic(), self._receivers.messages
-            self._restart()
+            self._parts.restart()
             time.sleep(0.5)
         time.sleep(_SETTLE_SECONDS)
         report, taken = self._report, self._receivers.taken
         report.faults = self._faults()
         if report.faults:
-            report.faults += [f"{part.name}: {part.log}" for part in self._parts.values()]
+            report.faults += self._parts.logs
         report.causes, report.ends = len(self._anomalies), len(self._ended)
         report.messages, report.refused = self._receivers.messages, self._receivers.refused
         report.repeated = sum(len(ids) - 1 for (_, scope, _), ids in taken.items() if scope in self._anomalies)
@@ -309,8 +181,7 @@ class _Drill:
 
     def stop(self) -> None:
         """End all parts."""
-        for part in self._parts.values():
-            part.stop()
+        self._parts.stop()
 
 
 def _anomaly(name: str, series: str, rise: Decimal) -> CostAnomaly:
@@ -368,11 +239,4 @@ def _environment(folder: Path, bootstrap: str, url: str) -> dict[str, str]:
     }
     # YAML holds JSON.
     routing.write_text(json.dumps({"receivers": receivers, "route": route}))
-    return {
-        "SPENDSTREAM_KAFKA__BOOTSTRAP": bootstrap,
-        "SPENDSTREAM_PROCESSING__STATE_FOLDER": str(folder / "state"),
-        "SPENDSTREAM_PROCESSING__SESSION_SECONDS": "6",
-        "SPENDSTREAM_ALERTS__ROUTING": str(routing),
-        "SPENDSTREAM_HEALTH__ALERT": "0",
-        "SPENDSTREAM_HEALTH__DELIVER": "0",
-    }
+    return {**environment_of(folder, bootstrap, PARTS), "SPENDSTREAM_ALERTS__ROUTING": str(routing)}

@@ -10,9 +10,9 @@ import json
 import random
 import tempfile
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -21,7 +21,7 @@ from urllib.request import urlopen
 
 from spendstream.local.clickhouse import LocalClickHouse
 from spendstream.local.drill_history import EXPORT, Bills, History, Sums, sum_of_bill, sum_of_export
-from spendstream.local.drill_parts import Part
+from spendstream.local.drill_parts import Parts, Toll, environment_of
 from spendstream.local.kafka_apache import QUICK_START, ApacheKafka, free_port
 from spendstream.settings import Settings, load
 from spendstream.verify import verify
@@ -33,22 +33,15 @@ _PATIENCE_SECONDS = 240
 
 
 @dataclass(slots=True)
-class DrillReport:
-    """What was done, and whether the figures agree.
+class DrillReport(Toll):
+    """What was done, and whether the figures agree; `exported` are the lines of the export alone."""
 
-    `kills` are (seconds since the start, what); `exported` are the lines of the export alone.
-    """
-
-    seed: int
-    editions: int
-    kills: list[tuple[float, str]] = field(default_factory=list)
-    restarts: Counter[str] = field(default_factory=Counter)
+    editions: int = 0
     statements: int = 0
     lines: int = 0
     exported: int = 0
     billed: str = "0"
     differences: list[str] = field(default_factory=list)
-    seconds: float = 0.0
 
     @property
     def agrees(self) -> bool:
@@ -57,17 +50,11 @@ class DrillReport:
 
     def text(self) -> str:
         """Return it for a person."""
-        killed = ", ".join(f"{what} at {at:.1f} s" for at, what in self.kills)
         verdict = "everything agrees to the last digit" if self.agrees else "\n".join(self.differences[:30])
         return (
-            f"seed {self.seed}: {self.editions} editions, {len(self.kills)} kills ({killed}); restarts "
-            f"{dict(self.restarts)}\n{self.statements} statements, {self.lines} lines, {self.billed} billed, "
-            f"{self.seconds:.0f} s\n{verdict}"
+            f"seed {self.seed}: {self.editions} editions, {self.killed()}\n"
+            f"{self.statements} statements, {self.lines} lines, {self.billed} billed, {self.seconds:.0f} s\n{verdict}"
         )
-
-    def plain(self) -> dict[str, object]:
-        """Return it as plain data."""
-        return {"agrees": self.agrees, **asdict(self)}
 
 
 def run(
@@ -75,7 +62,7 @@ def run(
 ) -> DrillReport:
     """Run one drill; see the module's docstring."""
     began = time.monotonic()
-    report = DrillReport(seed, editions)
+    report = DrillReport(seed, editions=editions)
     with (
         tempfile.TemporaryDirectory(prefix="spendstream-drill-") as name,
         ApacheKafka(java_options=QUICK_START, report=tell) as kafka,
@@ -108,32 +95,29 @@ class _Drill:
         clickhouse: LocalClickHouse,
         tell: Callable[[str], None],
     ) -> None:
-        self._began = time.monotonic()
         self._report = report
         self._export = folder / "export.csv"
         self._bill = folder / "bill.csv"
         self._bills = bills
-        self._environment = environment
         self._kafka = kafka
         self._clickhouse = clickhouse
-        self._tell = tell
-        self._parts: dict[str, Part] = {}
+        self._parts = Parts(report, environment, tell)
 
     def run(self, history: History, chance: random.Random, kills: int, victims: tuple[str, ...]) -> None:
         """Read all editions, and kill meanwhile."""
         modified = time.time() - 10 * self._report.editions
         history.write(self._export, modified)
         for name in ("process", "sink"):
-            self._parts[name] = Part(name, [name], self._environment)
+            self._parts.begin(name)
         pauses = [chance.uniform(0.3, 6.0) for _ in range(kills)]
         doomed = [chance.choice(victims) for _ in range(kills)]
         for edition in range(self._report.editions):
             if edition:
                 history.write(self._export, modified + 10 * edition)
             self._bills.move_on(edition)
-            producer = self._parts["produce"] = Part("produce", ["produce", "--once"], self._environment)
+            producer = self._parts.begin("produce", "--once", ends=True)
             share = kills * (edition + 1) // self._report.editions
-            while producer.status != 0 or len(self._report.kills) < share:
+            while not producer.done or len(self._report.kills) < share:
                 done = len(self._report.kills)
                 if done < share:
                     self._live(pauses[done])
@@ -145,14 +129,10 @@ class _Drill:
         """Let time pass; start again what has ended."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            for part in self._parts.values():
-                if part.status is not None and not (part.name == "produce" and part.status == 0):
-                    self._report.restarts[part.name] += 1
-                    part.again()
+            self._parts.restart()
             time.sleep(0.05)
 
     def _kill(self, victim: str) -> None:
-        at = round(time.monotonic() - self._began, 1)
         if victim == "kafka":
             self._kafka.kill()
             self._kafka.start()
@@ -161,12 +141,11 @@ class _Drill:
             self._clickhouse.start()
         else:
             part = self._parts[victim]
-            if victim == "produce" and part.status == 0:
+            if part.done:
                 part.again()  # it had nothing left to do: a second run dies instead
                 self._live(0.5)
             part.kill()
-        self._report.kills.append((at, victim))
-        self._tell(f"{at:6.1f} s  kill -9 {victim}")
+        self._parts.note_kill(victim)
 
     def compare(self, settings: Settings) -> None:
         """Wait until everything has arrived, and add up."""
@@ -179,7 +158,7 @@ class _Drill:
             self._live(1.0)
         self._report.differences = differences
         if differences:
-            self._report.differences += [f"{part.name}: {part.log}" for part in self._parts.values()]
+            self._report.differences += self._parts.logs
 
     def _differences(self, settings: Settings) -> list[str]:
         try:
@@ -225,8 +204,7 @@ class _Drill:
 
     def stop(self) -> None:
         """End all parts."""
-        for part in self._parts.values():
-            part.stop()
+        self._parts.stop()
 
 
 def _differing(expected: Sums, found: Sums, what: str) -> list[str]:
@@ -250,12 +228,9 @@ def _sums_of(rows: Sequence[Sequence[str]]) -> Sums:
 
 def _environment(folder: Path, bootstrap: str, clickhouse: str) -> dict[str, str]:
     return {
-        "SPENDSTREAM_KAFKA__BOOTSTRAP": bootstrap,
+        **environment_of(folder, bootstrap, PARTS),
         "SPENDSTREAM_CLICKHOUSE__URL": clickhouse,
-        "SPENDSTREAM_PROCESSING__STATE_FOLDER": str(folder / "state"),
-        "SPENDSTREAM_PROCESSING__SESSION_SECONDS": "6",
         "SPENDSTREAM_FOCUS": json.dumps([{"name": "drill", "path": str(folder / "export.csv")}]),
-        **{f"SPENDSTREAM_HEALTH__{name}": "0" for name in ("PRODUCE", "PROCESS", "SINK")},
     }
 
 

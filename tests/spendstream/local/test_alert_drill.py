@@ -3,7 +3,7 @@
 import pytest
 
 from spendstream.local import alert_drill
-from spendstream.local.alert_drill import faults_of
+from spendstream.local.drill_receivers import faults_of
 
 A, B = "USD/provider=AWS/account=1", "USD/provider=AWS/account=2"
 ONCE = {(receiver, scope, "firing"): [f"m{scope}"] for receiver in ("first", "second") for scope in (A, B)}

@@ -65,13 +65,17 @@ def test_the_simulated_bill_is_told_by_aws_as_the_csv_says_and_moves_on_with_eac
 def test_a_difference_is_told_with_both_figures(monkeypatch, tmp_path):
     """What the drill concludes from is seen to fail when a cent is missing of either source, or a line."""
     made = object.__new__(drill._Drill)
-    made._export, made._bill, made._report = tmp_path / "export.csv", tmp_path / "bill.csv", drill.DrillReport(1, 1)
+    made._export, made._bill, made._report = (
+        tmp_path / "export.csv",
+        tmp_path / "bill.csv",
+        drill.DrillReport(1, editions=1),
+    )
     History(5).write(made._export, 1e9)
     made._bill.write_text("service,unblended\nEC2,10.00\n")
     exported, _ = sum_of_export(made._export)
     key, cost = next(iter(exported.items()))
     found = {**exported, key: cost + 1, (AWS, "AWS", "EC2"): Decimal("9.99")}
-    monkeypatch.setattr(drill, "verify", lambda _: drill.DrillReport(1, 1))
+    monkeypatch.setattr(drill, "verify", lambda _: drill.DrillReport(1, editions=1))
     monkeypatch.setattr(made, "_lines", lambda: found, raising=False)
     monkeypatch.setattr(made, "_totals", lambda: drill._without_source(found), raising=False)
     monkeypatch.setattr(made, "_ask", lambda _: [["7"]], raising=False)
