@@ -5,12 +5,14 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import date, timedelta
 from typing import Any
 
+from alerts.ahead import HORIZONS, Band, is_foretold
 from alerts.budget_rules import BudgetRule
-from alerts.budget_standing import BudgetStanding, standing_of
+from alerts.budget_standing import standing_of
 from alerts.figures import Figures
+from alerts.reports.figures import Budget
 from alerts.rule_files import unpacked
 from api.route import Rows
-from processors.series import ChargeKind, Series, parse
+from processors.series import ChargeKind, Level, Series, parse
 from spendstream.clock import day_number
 from spendstream.money import to_units
 
@@ -21,6 +23,11 @@ _SERIES = "SELECT DISTINCT series FROM rolling_totals WHERE run = {run:String} A
 _WINDOWS = """
 SELECT series, window, kind, window_end, billed, effective FROM rolling_totals FINAL
 WHERE run = {run:String} AND level IN {levels:Array(String)} AND series IN {series:Array(String)}
+"""
+_FORECASTS = """
+SELECT series, horizon, ends, mean, lower, upper, coverage FROM forecasts FINAL
+WHERE run = {run:String} AND series IN {series:Array(String)} AND kind = 'usage'
+ORDER BY series, horizon, day DESC LIMIT 1 BY series, horizon
 """
 _FIRST_DAYS = """
 SELECT series, min(day) FROM totals
@@ -33,27 +40,48 @@ WHERE run = {run:String} AND level IN {levels:Array(String)} AND series IN {seri
 """
 
 
-async def standings(
-    database: Rows, run: str, concerns: Callable[[Series], bool], today: date
-) -> tuple[BudgetStanding, ...]:
+async def budgets(
+    database: Rows, run: str, foretold: frozenset[Level], concerns: Callable[[Series], bool], today: date
+) -> tuple[Budget, ...]:
     """Return how the budgets stand whose series a report is about, those that are used up most first.
+
+    Parameters
+    ----------
+    foretold
+        Levels of series that detection foretells.
 
     Raises
     ------
     Problem
         When ClickHouse does not answer.
     """
-    rules = [unpacked(text) for (text,) in await database.rows(_RULES)]
-    budgets = [rule for rule in rules if isinstance(rule, BudgetRule) and rule.enabled]
-    if not budgets:
+    applied = [unpacked(text) for (text,) in await database.rows(_RULES)]
+    rules = [rule for rule in applied if isinstance(rule, BudgetRule) and rule.enabled]
+    if not rules:
         return ()
-    values: dict[str, Any] = {"run": run, "levels": sorted({level for rule in budgets for level in rule.where.levels})}
+    values: dict[str, Any] = {"run": run, "levels": sorted({level for rule in rules for level in rule.where.levels})}
     keys = [key for (key,) in await database.rows(_SERIES, values) if concerns(parse(key))]
-    pairs = [(rule, key) for rule in budgets for key in sorted(keys) if rule.where.takes(parse(key))][:_MOST]
+    pairs = [(rule, key) for rule in rules for key in sorted(keys) if rule.where.takes(parse(key))][:_MOST]
     known = await _figures(database, values, pairs, today)
-    found = [standing_of(rule, key, known[key]) for rule, key in pairs]
-    told = [one for one in found if one is not None and one.spent is not None]
-    return tuple(sorted(told, key=lambda one: (-one.share(one.spent or one.budget * 0), one.rule.id, one.key)))
+    bands = await _bands(
+        database, values, [key for rule, key in pairs if is_foretold(rule, parse(key).level, foretold)]
+    )
+    found = []
+    for rule, key in pairs:
+        standing = standing_of(rule, key, known[key])
+        if standing is not None and standing.spent is not None:
+            foreseen = is_foretold(rule, parse(key).level, foretold)
+            horizon = HORIZONS.get(rule.window or "") if foreseen else None
+            found.append(Budget(standing, bands.get((key, horizon or "", standing.last))))
+    return tuple(sorted(found, key=lambda one: (-one.used, one.standing.rule.id, one.standing.key)))
+
+
+async def _bands(database: Rows, values: dict[str, Any], keys: Sequence[str]) -> dict[tuple[str, str, date], Band]:
+    """Return the newest forecasts of series' usage, by series, horizon and last day."""
+    if not keys:
+        return {}
+    rows = await database.rows(_FORECASTS, {**values, "series": sorted(set(keys))})
+    return {(key, horizon, ends): Band(*amounts) for key, horizon, ends, *amounts in rows}
 
 
 async def _figures(

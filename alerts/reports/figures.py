@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal
 
+from alerts.ahead import Band
 from alerts.budget_standing import BudgetStanding
 from alerts.reports.due import Standing
 from alerts.reports.report import Period, Report
@@ -80,6 +81,24 @@ class OpenIncident:
 
 
 @dataclass(frozen=True, slots=True)
+class Budget:
+    """A budget as it stands, and detection's forecast of its period's end; None: there is none, its pace goes on."""
+
+    standing: BudgetStanding
+    band: Band | None = None
+
+    @property
+    def used(self) -> Decimal:
+        """Which share of it is spent."""
+        return self.standing.share(self.standing.spent or _NOTHING)
+
+    @property
+    def ahead(self) -> Decimal | None:
+        """What it comes to by the end of the period, as its rule sees it; None: that is not known."""
+        return self.standing.forecast if self.band is None else self.band.mean
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
     """All that a report says.
 
@@ -100,7 +119,7 @@ class Figures:
     standing: Standing
     money: tuple[Money, ...]
     incidents: tuple[OpenIncident, ...] = ()
-    budgets: tuple[BudgetStanding, ...] = ()
+    budgets: tuple[Budget, ...] = ()
     told: Mapping[str, Decimal] | None = None
     nobodys: tuple[str, ...] = ()
     instead_of: str | None = None

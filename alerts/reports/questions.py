@@ -8,10 +8,10 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any, TypeVar
 
-from alerts.budget_standing import BudgetStanding
-from alerts.reports.budgets import standings
+from alerts.pipeline import rule_options
+from alerts.reports.budgets import budgets
 from alerts.reports.due import Book, Standing, standing
-from alerts.reports.figures import CostRow, Figures, OpenIncident, money_of
+from alerts.reports.figures import Budget, CostRow, Figures, OpenIncident, money_of
 from alerts.reports.report import CATEGORY, Period, Report, Span
 from api import costs
 from api.announced import BOOK, over_then
@@ -130,16 +130,16 @@ class Questions:
         return {value: asked.figures(report.of(value), value) for value in asked.values}
 
     async def _asked(self, report: Report, period: Period, now: datetime) -> "_Asked":
+        run = self._settings.processing.run
         spans = [period.span, *(span for _, span in period.before)]
+        foretold = rule_options(self._settings, run).foretold
         return _Asked(
             period=period,
             standing=await self.standing(report, period.span, now),
             spans=[await self._span(report, span, now) for span in spans],
             trends=await self._trends(report, period, now),
-            incidents=await self._database.rows(_OPEN, {"run": self._settings.processing.run}),
-            budgets=await standings(
-                self._database, self._settings.processing.run, lambda series: _concerns(report, series), now.date()
-            ),
+            incidents=await self._database.rows(_OPEN, {"run": run}),
+            budgets=await budgets(self._database, run, foretold, lambda series: _concerns(report, series), now.date()),
         )
 
     async def _span(self, report: Report, span: Span, now: datetime) -> "_Divided[list[CostRow]]":
@@ -223,7 +223,7 @@ class _Asked:
     spans: list[_Divided[list[CostRow]]]
     trends: _Divided[Mapping[str, Sequence[Decimal]]]
     incidents: list[list[Any]]
-    budgets: tuple[BudgetStanding, ...]
+    budgets: tuple[Budget, ...]
 
     @property
     def values(self) -> list[str]:
@@ -239,7 +239,7 @@ class _Asked:
             standing=self.standing,
             money=money_of(rows, self.trends.get(value, {})),
             incidents=_open_incidents(report, self.incidents),
-            budgets=tuple(one for one in self.budgets if _concerns(report, parse(one.key))),
+            budgets=tuple(one for one in self.budgets if _concerns(report, parse(one.standing.key))),
         )
 
 

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from alerts.budget_standing import BudgetStanding
-from alerts.reports.figures import Figures, Line, Money, rest_of
+from alerts.reports.figures import Budget, Figures, Line, Money, rest_of
 from alerts.wording import money, plain, share
 from alerts.wording import name_of as name_of_series
 from spendstream.clock import day_of
@@ -153,7 +152,7 @@ class BudgetWords:
 
 def budgets_head(figures: Figures) -> str:
     """Return what stands above the budgets: as of which day, and how many there are of them."""
-    newest = max(day_of(one.end) for one in figures.budgets)
+    newest = max(day_of(one.standing.end) for one in figures.budgets)
     return f"Budgets, spent to {newest}"
 
 
@@ -162,21 +161,22 @@ def budgets(figures: Figures, shown: int) -> list[BudgetWords]:
     return [_budget(one) for one in figures.budgets[:shown]]
 
 
-def _budget(one: BudgetStanding) -> BudgetWords:
-    spent = one.spent if one.spent is not None else Decimal(0)
-    period = one.rule.period if isinstance(one.rule.period, str) else f"{one.first} to {one.last}"
-    rest = [f"{one.left} days left" if one.left != 1 else "1 day left"]
-    if one.forecast is not None:
-        rest.insert(0, f"{share(one.share(one.forecast))} by {one.last} at this pace")
-    if one.known_since is not None:
-        rest.append(f"known since {one.known_since}")
-    used = one.share(spent)
+def _budget(one: Budget) -> BudgetWords:
+    standing, ahead = one.standing, one.ahead
+    spent = standing.spent if standing.spent is not None else Decimal(0)
+    period = standing.rule.period if isinstance(standing.rule.period, str) else f"{standing.first} to {standing.last}"
+    rest = [f"{standing.left} days left" if standing.left != 1 else "1 day left"]
+    if ahead is not None:
+        how = "at this pace" if one.band is None else "by its forecast"
+        rest.insert(0, f"{share(standing.share(ahead))} by {standing.last} {how}")
+    if standing.known_since is not None:
+        rest.append(f"known since {standing.known_since}")
     return BudgetWords(
-        plain(f"{name_of_series(one.key)}, {period}", _NAME),
-        share(used),
-        f"{money(spent, None)} of {money(one.budget, one.currency)}",
+        plain(f"{name_of_series(standing.key)}, {period}", _NAME),
+        share(one.used),
+        f"{money(spent, None)} of {money(standing.budget, standing.currency)}",
         ", ".join(rest),
-        round(min(max(used, Decimal(0)), Decimal(1)) * 100),
+        round(min(max(one.used, Decimal(0)), Decimal(1)) * 100),
     )
 
 

@@ -14,7 +14,7 @@ from tests.kafka_backends import Backend
 #: What tests of reports fill.
 _FILLED = (
     "statements", "statement_history", "totals", "hour_totals", "rolling_totals", "readings", "announcements",
-    "incidents", "rules",
+    "incidents", "rules", "forecasts",
 )  # fmt: skip
 
 

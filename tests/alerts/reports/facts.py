@@ -5,11 +5,12 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from alerts.ahead import Band
 from alerts.budget_rules import BudgetRule
-from alerts.budget_standing import BudgetStanding, standing_of
+from alerts.budget_standing import standing_of
 from alerts.figures import Figures as Figured
 from alerts.reports.due import Standing
-from alerts.reports.figures import CostRow, Figures, OpenIncident, money_of
+from alerts.reports.figures import Budget, CostRow, Figures, OpenIncident, money_of
 from alerts.reports.report import Edition, Report
 from spendstream.clock import day_number
 from spendstream.money import to_units
@@ -47,19 +48,19 @@ TREND = {
 }
 
 
-def budget(key: str, amount: int, spent: int, week: int) -> BudgetStanding:
+def budget(key: str, amount: int, spent: int, week: int, band: Band | None = None) -> Budget:
     """Return how a budget of March stands on the ninth; `week` is what the last seven days cost."""
     rule = BudgetRule.model_validate({"id": "b", "kind": "budget", "where": {}, "amount": amount})
     windows = {"mtd": {0: (to_units(spent), to_units(spent))}, "d7": {0: (to_units(week), to_units(week))}}
     found = standing_of(rule, key, Figured(end=day_number(DAY), windows=windows))
     assert found is not None
-    return found
+    return Budget(found, band)
 
 
 BUDGETS = (
     budget("USD/provider=AWS/service=AmazonBedrock", 2000, 2150, 1500),
     budget("USD/tag=team/value=search", 15000, 12500, 6000),
-    budget("USD", 95000, 26800, 20100),
+    budget("USD", 95000, 26800, 20100, Band(Decimal(91200), Decimal(88000), Decimal(94400), 0.9)),
 )
 
 

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -15,7 +15,10 @@ from alerts.figures import learn
 from alerts.reports.figures import Figures
 from alerts.reports.questions import Questions, view_of
 from alerts.rule_files import packed
-from schemas.events import AlertRule, Event, Incident
+from detection.forecast import HORIZONS as FORECAST
+from schemas.events import AlertRule, CostForecast, Event, Incident
+from spendstream.clock import day_number
+from spendstream.money import to_units
 from spendstream.settings import ConfigurationError, Settings, load
 from tests.alerts.reports.bills import BILL, DAY_BEFORE, in_currency, reading, write
 from tests.alerts.reports.facts import report
@@ -146,16 +149,33 @@ async def test_budgets_are_told_with_the_figures_that_their_rules_judge(settings
     known: dict[str, Figured] = defaultdict(Figured)
     for event in outputs_of(settings, events):
         known |= learn(event, lambda _: 400, known.__getitem__)
-    for one in told:
-        judged = standing_of(one.rule, one.key, known[one.key])
+    for standing in (one.standing for one in told):
+        judged = standing_of(standing.rule, standing.key, known[standing.key])
         assert judged is not None
-        assert (one.spent, one.forecast, one.budget, one.end) == (
+        assert (standing.spent, standing.forecast, standing.budget, standing.end) == (
             judged.spent, judged.forecast, judged.budget, judged.end,
         )  # fmt: skip
-    assert [(one.rule.id, one.key, int(one.spent or 0)) for one in told] == [
+    assert [(one.standing.rule.id, one.standing.key, int(one.standing.spent or 0)) for one in told] == [
         ("team", "USD/tag=team/value=search", 440), ("b", "USD", 440), ("own", "USD", 440),
     ]  # fmt: skip
-    assert [one.rule.id for one in (await ask(settings, where={"tag:team": "search"})).budgets] == ["team"]
+    team = await ask(settings, where={"tag:team": "search"})
+    assert [one.standing.rule.id for one in team.budgets] == ["team"]
+
+
+async def test_what_a_budget_comes_to_is_detections_forecast_where_rules_go_by_it(settings):
+    write(settings, reading(1, BILL))
+    land(settings, [budget_rule(where={}), budget_rule(id="billed", where={}, measure="billed")])
+    ends, usage, month = date(DAY.year, DAY.month, 31), [0], [FORECAST.index("month")]
+    forecast = CostForecast(
+        run="live", version=7, day=DAY, settled=DAY, series=["USD"], coverage=0.9, source="s", reading="r1",
+        closed_at=NOW, row_series=[0], row_kind=usage, row_horizon=month, row_end=[day_number(ends)], row_so_far=[0],
+        row_mean=[to_units(900)], row_lower=[to_units(800)], row_upper=[to_units(1000)],
+    )  # fmt: skip
+    land(settings, [forecast])
+    detecting = settings.model_copy(update={"detection": load().detection})
+    told = {one.standing.rule.id: one for one in (await ask(detecting)).budgets}
+    assert (told["b"].ahead, told["billed"].ahead) == (Decimal(900), told["billed"].standing.forecast)
+    assert all(one.band is None for one in (await ask(settings)).budgets)
 
 
 async def test_each_account_is_told_its_own(settings):
