@@ -109,7 +109,8 @@ def of_anomaly(rule: AnomalyRule | FeeRule, event: CostAnomaly) -> Finding | Non
 
 def _anomaly_in_words(event: CostAnomaly, rise: Decimal) -> str:
     what = name_of(event.series)
-    cost = f"{what} cost {money(event.actual, event.currency)} on {event.day}"
+    at = "" if event.hour is None else f" from {event.hour:02d}:00 to {event.hour:02d}:59 UTC"
+    cost = f"{what} cost {money(event.actual, event.currency)} on {event.day}{at}"
     if event.expected == 0:
         return f"{cost}; nothing was expected"
     word = "more" if rise >= 0 else "less"

@@ -14,6 +14,7 @@ _COLUMNS: dict[str, Kind] = {
     **dict.fromkeys(("provider", "account", "service", "tag", "value", "kind", "measure", "cause"), "text"),
     "since": "day",
     "day": "day",
+    "hour": "number",
     **dict.fromkeys(("actual", "expected", "lower", "upper"), "money"),
     **dict.fromkeys(("score", "p"), "number"),
     **dict.fromkeys(("impact_so_far", "impact_per_day", "impact_to_month_end"), "money"),

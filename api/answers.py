@@ -175,6 +175,7 @@ class AnomalyRow(Document):
     cause: Literal["unknown", "usage", "rate"]
     since: date = Field(description="day on which it most likely began")
     day: date = Field(description="its newest day, to which the amounts belong")
+    hour: int | None = Field(description="the hour of it, UTC, to which they belong; null: all of the day")
     actual: Money
     expected: Money
     lower: Money = Field(description="lower end of what is expected")

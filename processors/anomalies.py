@@ -19,6 +19,7 @@ from typing import Any
 from processors.anomaly_feedback import Words
 from processors.anomaly_forecast import all_foretold
 from processors.anomaly_head import LaneOptions
+from processors.anomaly_hours import HourRow
 from processors.anomaly_lane import Lane, Row
 from processors.series import Level, parse, quoted
 from processors.step import Output, State, Step
@@ -43,6 +44,8 @@ class AnomaliesOptions:
         Hours after a day began from which its figures are learnt.
     holidays
         Days that differ from their weekday.
+    hours
+        Whether hours are scored, where lines have them.
     """
 
     shards: int
@@ -52,11 +55,13 @@ class AnomaliesOptions:
     levels: tuple[Level, ...] = ("organisation", "account", "service", "account_service", "tag")
     settle_hours: int = 96
     holidays: tuple[date, ...] = ()
+    hours: bool = True
 
     def of_a_lane(self) -> LaneOptions:
         """Return what a lane needs of it; fees are judged at the most detailed level there is."""
         fee_level: Level = "account_service" if "account_service" in self.levels else self.levels[0]
-        return LaneOptions(self.false_alerts_a_week / self.shards, self.settle_hours, fee_level, self.holidays)
+        share = self.false_alerts_a_week / self.shards
+        return LaneOptions(share, self.settle_hours, fee_level, self.holidays, self.hours)
 
 
 def anomalies(options: AnomaliesOptions) -> Step:
@@ -65,7 +70,7 @@ def anomalies(options: AnomaliesOptions) -> Step:
         name="anomalies",
         inputs=(AGGREGATES, FEEDBACK),
         open=lambda partition, state, counts: AnomaliesPartition(options, partition, state, counts),
-        until={CostAggregate.SUBJECT: "price_before"},
+        until={CostAggregate.SUBJECT: "hour_effective"},
     )
 
 
@@ -135,12 +140,24 @@ class AnomaliesPartition:
             lane = self._lane(name)
             lane.take(event.series, rows)
             lane.join(_book(event))
+        for name, hours in self._hours_of(event, lanes).items():
+            if name in touched:
+                self._lanes[name].hours.take(event.series, hours)
         prices = zip(event.price_series, event.price_day, event.price_cost, event.price_before, strict=True)
         for place, day, cost, before in prices:
             lane_name = lanes[place]
             if lane_name in touched:
                 self._lanes[lane_name].take_price(event.series[place], day, cost, before)
         return [self._lanes[name] for name in touched]
+
+    def _hours_of(self, event: CostAggregate, lanes: list[str | None]) -> dict[str, list[HourRow]]:
+        found: dict[str, list[HourRow]] = {}
+        columns = event.hour_series, event.hour_day, event.hour_kind, event.hour_hour, event.hour_effective
+        for row in zip(*columns, strict=True) if self._options.hours else ():
+            name = lanes[row[0]]
+            if name is not None:
+                found.setdefault(name, []).append(row)
+        return found
 
     def _lane(self, name: str) -> Lane:
         lane = self._lanes.get(name)

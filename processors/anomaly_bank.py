@@ -5,9 +5,8 @@ that are not settled follow one another in a look as settled ones do, so that a 
 seen as such.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from detection.forecast import start_of
 from detection.levels import OUTSIDE, Ints
 from detection.packed import packed, unpacked
 from detection.seasons import Calendar
-from processors.anomaly_completeness import Completeness
+from processors.anomaly_completeness import USUAL_OF_DAYS, USUAL_OF_HOURS, Completeness
 from processors.anomaly_days import KEPT
 from processors.step import State
 from spendstream.clock import day_of
@@ -30,6 +29,7 @@ _BOUND = 4.0
 """Standard deviations that one day counts at most in a longer window, as `CostSeries` has it."""
 _LOOKS = 4.0
 """A day is looked at so often, by and large, before it is settled: each look has its share of the false alerts."""
+_LOOKS_AN_HOUR = 16.0
 _UNSURE = 0.1
 """Standard deviation of what is visible of a day, as a share of it, where nothing was learnt of that yet."""
 _ACTUAL, _EXPECTED, _SPREAD = range(3)
@@ -89,25 +89,43 @@ class Look:
 
 
 class Bank:
-    """The models of the series of a lane, by key."""
+    """The models of the series of a lane, by key.
 
-    def __init__(self, lane: str, state: State, holidays: Iterable[date], false_alerts_a_week: float) -> None:
-        self.visible = Completeness(lane, state)
+    Parameters
+    ----------
+    lane, state
+        Name of the lane in the partition's state.
+    calendar
+        Days or hours, and their seasons. What is called a day here is an hour then, counted from 1970 as well.
+    false_alerts_a_week
+        Borne by the partition for such periods.
+    kept
+        Settled periods whose costs are kept.
+    """
+
+    def __init__(
+        self, lane: str, state: State, calendar: Calendar, false_alerts_a_week: float, kept: int = KEPT
+    ) -> None:
+        self.kept = kept
+        self._false_alerts_a_week = false_alerts_a_week
+        self._hourly = calendar.hourly
+        self._dormant = _DORMANT_DAYS * calendar.a_day
+        self._looks = float(np.log(_LOOKS_AN_HOUR if calendar.hourly else _LOOKS))
+        self.visible = Completeness(lane, state, USUAL_OF_HOURS if calendar.hourly else USUAL_OF_DAYS)
         # Half of the false alerts is for days that are settled, half for looks at those that are not.
-        self.series = CostSeries(Calendar(holidays=frozenset(holidays)), false_alerts_a_week / 2)
+        self.series = CostSeries(calendar, false_alerts_a_week / 2)
         self.rows: dict[str, int] = {}
         self.keys: list[str] = []
         self._last: Ints = np.zeros(0, dtype=np.int64)
-        self._past: Floats = np.zeros((3, KEPT, 0))
+        self._past: Floats = np.zeros((3, kept, 0))
         self._gone: Floats = np.zeros(0)
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    @property
-    def kept(self) -> int:
-        """How many settled days `past` goes back."""
-        return KEPT
+    def share_alerts(self, share: float) -> None:
+        """Leave the rest of the false alerts that are borne to others."""
+        self.series.false_alerts_a_week = self._false_alerts_a_week * share / 2
 
     def raise_bars(self, bars: Floats | None) -> None:
         """Let alerts need so much more than the usual −ln p, by row; None: nothing more."""
@@ -141,11 +159,11 @@ class Bank:
         begins = self.series.learn_many(values, scores)
         self.visible.settle(day, values)
         spread = (scores.upper - scores.expected) / BAND
-        self._let_go(day - KEPT)
+        self._let_go(day - self.kept)
         # What is left out of the models has cost what it did all the same, and nobody is surprised by it.
         actual = self._values(day, costs) if left_out else values
         expected = np.where(np.isnan(values), actual, scores.expected)
-        self._past[:, day % KEPT] = actual, expected, spread
+        self._past[:, day % self.kept] = actual, expected, spread
         for key, cost in costs.items():
             if cost and key in self.rows:
                 self._last[self.rows[key]] = day
@@ -158,8 +176,8 @@ class Bank:
         """Take back what the level had learnt of a change before a longer window found it, in what was expected."""
         days = scored.day - scored.since(row) + 1
         for number, factor in enumerate(self.series.held_back(row, days).tolist()):
-            self._past[_EXPECTED, (scored.day - days + 1 + number) % KEPT, row] *= factor
-        scored.expected[row] = self._past[_EXPECTED, scored.day % KEPT, row]
+            self._past[_EXPECTED, (scored.day - days + 1 + number) % self.kept, row] *= factor
+        scored.expected[row] = self._past[_EXPECTED, scored.day % self.kept, row]
 
     def look(self, days: Sequence[Look]) -> list[Scored]:
         """Score days that follow the settled ones, and learn nothing but what is visible of them.
@@ -168,7 +186,7 @@ class Bank:
         """
         kept, found = self.series.recent, []
         resting = (self.series.open == 0) & (self.series.quiet == 0)
-        needed = (self.series.needed + self.series.bar + np.log(_LOOKS)) / np.log(10)
+        needed = (self.series.needed + self.series.bar + self._looks) / np.log(10)
         for one in days:
             values = self._values(one.day, one.costs, one.hidden)
             self.visible.see(one.day, one.age_hours, values)
@@ -205,17 +223,19 @@ class Bank:
 
     def _let_go(self, day: int) -> None:
         """Add the cost of a day that is kept no longer to that of its quarter."""
+        if self._hourly:
+            return
         at = day_of(day)
         if start_of(at, "quarter") == at:
             self._gone[:] = 0.0
-        self._gone += np.nan_to_num(self._past[_ACTUAL, day % KEPT])
+        self._gone += np.nan_to_num(self._past[_ACTUAL, day % self.kept])
 
     def cost_since(self, day: int) -> Floats:
         """Return what each series cost from a day to the last that is settled; a day of its quarter, or later."""
         settled = self.series.levels.period or 0
-        kept = [one % KEPT for one in range(max(day, settled - KEPT + 1), settled + 1)]
+        kept = [one % self.kept for one in range(max(day, settled - self.kept + 1), settled + 1)]
         found: Floats = np.nan_to_num(self._past[_ACTUAL, kept]).sum(axis=0)
-        return found + self._gone if day <= settled - KEPT else found
+        return found + self._gone if day <= settled - self.kept else found
 
     def visible_cost(self, look: Look) -> tuple[Floats, Floats, Floats]:
         """Return what is visible of a day by series, the share that should be, and the standard deviation of that."""
@@ -224,12 +244,12 @@ class Bank:
 
     def past(self, row: int, day: int) -> tuple[float, float, float]:
         """Return actual, expected and spread of a settled day, at most `KEPT` days ago; NaN where it has none."""
-        actual, expected, spread = self._past[:, day % KEPT, row].tolist()
+        actual, expected, spread = self._past[:, day % self.kept, row].tolist()
         return actual, expected, spread
 
     def restate(self, row: int, day: int, actual: float) -> None:
         """Put a settled day's new cost in place of the old one; what was learnt of it stays."""
-        self._past[_ACTUAL, day % KEPT, row] = actual
+        self._past[_ACTUAL, day % self.kept, row] = actual
 
     def end(self, row: int) -> None:
         """End an incident whose cause a restatement took away."""
@@ -260,7 +280,7 @@ class Bank:
         """Return the costs by row: a series that is not mentioned costs nothing, unless it is long gone."""
         values = np.full(len(self), np.nan)
         if costs:
-            values[day - self._last <= _DORMANT_DAYS] = 0.0
+            values[day - self._last <= self._dormant] = 0.0
         for key, cost in costs.items():
             if key in self.rows:
                 values[self.rows[key]] = cost
@@ -277,7 +297,7 @@ class Bank:
         self.series.add(len(keys))
         self.visible.add(len(keys))
         self._last = np.append(self._last, np.zeros(len(keys), dtype=np.int64))
-        self._past = np.concatenate([self._past, np.full((3, KEPT, len(keys)), np.nan)], axis=2)
+        self._past = np.concatenate([self._past, np.full((3, self.kept, len(keys)), np.nan)], axis=2)
         self._gone = np.append(self._gone, np.zeros(len(keys)))
 
     def blocks(self) -> Iterator[dict[str, Any]]:

@@ -6,6 +6,7 @@ so that days are seen at the same ages. State: what days that are not settled lo
 `o/{lane}/{day}/{place in the grid}`; the curves themselves are kept with the models.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,9 @@ from processors.step import State
 AGES = (4.0, 8.0, 12.0, 16.0, 20.0, 24.0, 28.0, 32.0, 40.0, 48.0, 60.0, 72.0, 96.0, 144.0, 240.0)
 """Hours since a day began, where the curves are kept."""
 PLACES = len(AGES)
-_USUAL = (0.05, 0.15, 0.22, 0.3, 0.45, 0.65, 0.78, 0.85, 0.92, 0.96, 0.98, 0.99, 1.0, 1.0, 1.0)
+USUAL_OF_DAYS = (0.05, 0.15, 0.22, 0.3, 0.45, 0.65, 0.78, 0.85, 0.92, 0.96, 0.98, 0.99, 1.0, 1.0, 1.0)
+USUAL_OF_HOURS = (0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.96, 0.97, 0.98, 0.99, 0.99, 1.0, 1.0, 1.0, 1.0)
+"""The same of an hour, which mostly is read whole or not at all; ages are of the hour."""
 _USUAL_SPREAD = 0.35
 """Standard deviation of the usual share where nothing is visible yet; it shrinks as the share grows."""
 _LANE_PRIOR = 2.0
@@ -32,10 +35,10 @@ _WEIGHT, _MEAN, _SQUARE = range(3)
 class Completeness:
     """The curves of the series of a lane, by row: weight, mean and squared deviation of the share at each age."""
 
-    def __init__(self, lane: str, state: State) -> None:
+    def __init__(self, lane: str, state: State, expected: Sequence[float] = USUAL_OF_DAYS) -> None:
         self._prefix = f"o/{lane}"
         self._state = state
-        usual = np.array(_USUAL)
+        usual = np.array(expected)
         variance = (_USUAL_SPREAD * (1 - usual) + _LEAST_SPREAD) ** 2
         self._usual = usual, (1 + 1 / _LANE_PRIOR) * variance + _LEAST_SPREAD**2
         self.curves: Floats = np.zeros((3, PLACES, 0))

@@ -30,12 +30,18 @@ _NEAR_DAYS = 10
 _COURSE_DAYS = 14
 
 IsWarm = Callable[[int], bool]
+#: Series, first and last day of an incident → the id under which its hours were told.
+ToldByHours = Callable[[str, int, int], str | None]
 
 
 class Following:
     """The incidents of one lane, by id."""
 
-    def __init__(self, lane: str, state: State, bank: Bank, days: DayCosts) -> None:
+    def __init__(
+        self, lane: str, state: State, bank: Bank, days: DayCosts, told_by_hours: ToldByHours | None = None
+    ) -> None:
+        self._told_by_hours = told_by_hours
+        self._a_day = bank.series.calendar.a_day
         self._prefix = f"i/{lane}/"
         self._state = state
         self._bank = bank
@@ -84,7 +90,10 @@ class Following:
         shape = self._shape(abs(int(scored.window[row])), shown)
         side = int(np.sign(scored.window[row])) or 1
         incident = self._named(
-            key, shape, day, Incident("", key, shape, day, since, side, float(scored.score[row]), shown)
+            key,
+            shape,
+            day,
+            Incident("", key, shape, day, since, side, float(scored.score[row]), shown, a_day=self._a_day),
         )
         settled = self._bank.series.levels.period or 0
         for earlier in range(since, min(day, settled + 1)):
@@ -229,9 +238,11 @@ class Following:
         if not is_divided(incident.series):
             return incident
         shown = incident.shown
-        where = self._days, incident.series, incident.kind, shown.day, incident.since
+        where = (
+            self._days, incident.series, incident.kind, shown.day // self._a_day, incident.since // self._a_day
+        )  # fmt: skip
         cause = incident.cause
-        if cause == "unknown":
+        if cause == "unknown" and self._a_day == 1:
             cause = cause_of(*where, actual=shown.actual, expected=shown.expected)
         return replace(
             incident,
@@ -279,6 +290,19 @@ class Following:
             if incident.is_open:
                 self._keep(replace(incident, ended=incident.shown.day))
 
+    def is_open(self, key: str) -> bool:
+        """Say whether an incident of a series goes on."""
+        return key in self._active
+
+    def hand_over(self, key: str, since: int, until: int) -> str | None:
+        """Let others follow the incident of a series that goes on and began in a span; return its id, None: no such."""
+        incident = self._known.get(self._active.get(key, ""))
+        if incident is None or not incident.said or not since <= incident.opened <= until:
+            return None
+        del self._known[incident.id], self._active[key]
+        self._changed.add(incident.id)
+        return incident.id
+
     def stands(self, key: str, name: str) -> bool:
         """Go on with an incident that is over because its level was taken; say whether that was so."""
         incident = self._known.get(name)
@@ -290,7 +314,9 @@ class Following:
         return True
 
     def _named(self, key: str, shape: AnomalyShape, day: int, incident: Incident) -> Incident:
-        name = incident_id(key, day, shape)
+        name = incident_id(key, day, shape, self._a_day)
+        if self._told_by_hours is not None and not incident.apart:
+            name = self._told_by_hours(key, incident.since, day) or name
         known = self._known.get(name)
         return replace(incident, id=name, said=known.said if known else ())
 

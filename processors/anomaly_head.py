@@ -5,6 +5,11 @@ from datetime import date
 
 from processors.series import Level
 
+_DAY_MS = 86_400_000
+_HOUR_MS = 3_600_000
+_STALE_DAYS = 5
+"""A book that is so far behind the others is not waited for."""
+
 
 @dataclass(frozen=True, slots=True)
 class LaneOptions:
@@ -20,12 +25,15 @@ class LaneOptions:
         The one level at which fees and credits are judged: on every level above they are the same ones.
     holidays
         Days that differ from their weekday.
+    hours
+        Whether hours are scored, where there are any.
     """
 
     false_alerts_a_week: float
     settle_hours: int
     fee_level: Level
     holidays: tuple[date, ...] = ()
+    hours: bool = True
 
 
 @dataclass(slots=True)
@@ -57,3 +65,13 @@ class Head:
     changed: dict[str, int] = field(default_factory=dict)
     again: bool = False
     foretold: int = 0
+
+    def targets(self, settle_hours: int) -> tuple[int, int]:
+        """Return the last day that all books have closed, and the last that is old enough to be learnt."""
+        books = list(self.books.values())
+        newest = max(closed or 0 for closed, _ in books)
+        live = [(closed or 0, final) for closed, final in books if (closed or 0) >= newest - _STALE_DAYS]
+        closed = min(closed for closed, _ in live)
+        old = (self.at - settle_hours * _HOUR_MS) // _DAY_MS
+        final = min(final or 0 for _, final in live)
+        return closed, min(closed, max(old, final))

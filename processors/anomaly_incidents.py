@@ -61,6 +61,8 @@ class Incident:
         The same of the days since, which count when another one is outside.
     cause
         Whether it is usage or rate.
+    a_day
+        Periods a day: 24 where what is called a day here is an hour.
     said
         What was told last.
     """
@@ -83,6 +85,7 @@ class Incident:
     withdrawn: bool = False
     parts: tuple[tuple[str, float], ...] = ()
     cause: AnomalyCause = "unknown"
+    a_day: int = 1
     said: tuple[Any, ...] = field(default=())
 
     @property
@@ -139,11 +142,13 @@ def stands_apart(shape: AnomalyShape) -> bool:
     return shape.startswith("fee") or shape in {"credit", "restatement"}
 
 
-def incident_id(key: str, day: int, shape: AnomalyShape) -> str:
+def incident_id(key: str, day: int, shape: AnomalyShape, a_day: int = 1) -> str:
     """Return the id of an incident that is found on a day; what a calendar or a restatement says stands by itself."""
     series, _, kind = key.rpartition("|")
+    day, hour = divmod(day, a_day)
+    began = day_of(day).isoformat() + (f"T{hour:02d}" if a_day > 1 else "")
     apart = f"|{shape}" if stands_apart(shape) else ""
-    name = f"{series}|{ChargeKind(int(kind)).label}{apart}|{day_of(day).isoformat()}"
+    name = f"{series}|{ChargeKind(int(kind)).label}{apart}|{began}"
     return blake2b(name.encode(), digest_size=12).hexdigest()
 
 
@@ -179,8 +184,11 @@ def _alike(before: tuple[Any, ...], now: tuple[Any, ...]) -> bool:
 
 
 def _event(incident: Incident, event: CostAggregate, state: State) -> CostAnomaly:
-    shown, day = incident.shown, day_of(incident.shown.day)
-    a_day = incident.excess / max(incident.weight, 1e-3)
+    shown = incident.shown
+    number, hour = divmod(shown.day, incident.a_day)
+    day = day_of(number)
+    began, after = divmod(incident.since, incident.a_day)
+    a_day = incident.excess / max(incident.weight, 1e-3) * incident.a_day
     left = monthrange(day.year, day.month)[1] - day.day if incident.is_open and incident.until is None else 0
     by_calendar = incident.score == 0
     return CostAnomaly(
@@ -193,6 +201,7 @@ def _event(incident: Incident, event: CostAggregate, state: State) -> CostAnomal
         measure="effective",
         kind=incident.kind,
         day=day,
+        hour=hour if incident.a_day > 1 else None,
         source=event.source,
         reading=event.reading,
         source_version=event.version,
@@ -205,7 +214,7 @@ def _event(incident: Incident, event: CostAggregate, state: State) -> CostAnomal
         passes=True,
         shape=incident.shape,
         cause=incident.cause,
-        since=datetime.combine(day_of(incident.since), time(), UTC),
+        since=datetime.combine(day_of(began), time(after), UTC),
         impact_so_far=_money(incident.excess),
         impact_per_day=_money(a_day),
         impact_to_month_end=_money(incident.excess + a_day * left),

@@ -16,6 +16,7 @@ import numpy as np
 
 from detection.arrivals import Arrivals
 from detection.cost_series import STATE_VERSION
+from detection.seasons import Calendar
 from processors.anomaly_bank import Bank, Look, Scored
 from processors.anomaly_calendars import FEES, Calendars, Told
 from processors.anomaly_days import KEPT, DayCosts, Spot, spot_of
@@ -23,6 +24,7 @@ from processors.anomaly_feedback import Advice, Words
 from processors.anomaly_follow import Following
 from processors.anomaly_forecast import foretold
 from processors.anomaly_head import Head, LaneOptions
+from processors.anomaly_hours import SHARE, Hours
 from processors.anomaly_incidents import event_of, with_course
 from processors.anomaly_past import PastIncidents
 from processors.anomaly_restated import Ages, Change, restate
@@ -39,8 +41,6 @@ _DAY_MS = 86_400_000
 _HOUR_MS = 3_600_000
 _USAGE, _CREDIT = (str(int(kind)) for kind in (ChargeKind.USAGE, ChargeKind.CREDIT))
 _WARM_UP_DAYS = 21
-_STALE_DAYS = 5
-"""A book that is so far behind the others is not waited for."""
 _UNSAID_DAYS = 10
 """A source that does not say what it has closed has closed what is so old."""
 _MOST_LOOKS = 14
@@ -86,8 +86,11 @@ class Lane:
         self._blocks: int = stored["blocks"] if stored else 0
         self._learnt = False
         self._recall()
-        self._incidents = Following(name, state, self._bank, self.days)
         self._advice = Advice(name, state, words)
+        self.hours = Hours(
+            name, state, counts, options.holidays, options.false_alerts_a_week, tested, self.days, self._advice
+        )
+        self._incidents = Following(name, state, self._bank, self.days, self.hours.hand_over)
         self._past = PastIncidents(name, state, words)
 
     def _recall(self) -> None:
@@ -103,7 +106,8 @@ class Lane:
         self._counts["models_of_another_version"] += 1
 
     def _new_bank(self) -> Bank:
-        return Bank(self._name, self._state, self._options.holidays, self._options.false_alerts_a_week)
+        calendar = Calendar(holidays=frozenset(self._options.holidays))
+        return Bank(self._name, self._state, calendar, self._options.false_alerts_a_week)
 
     @property
     def series(self) -> int:
@@ -175,7 +179,9 @@ class Lane:
             return []
         if head.again:
             self._begin_again()
-        closed, settle = self._targets()
+        if self.hours:
+            self._bank.share_alerts(1 - SHARE)
+        closed, settle = head.targets(self._options.settle_hours)
         if head.settled is None:
             head.settled = head.told = head.first - 1
         self._heed()
@@ -194,6 +200,7 @@ class Lane:
                 self._incidents.remember(remembered)
                 one = with_course(one, self._incidents.course(incident, looked))
                 told.append(self._past.told(incident, one, head.at))
+        told += self.hours.close(event, head.at, closed, settle, self._incidents.is_open)
         self._incidents.forget(head.settled - KEPT)
         self._advice.forget(head.settled - KEPT)
         told += self._foretell(event, looks)
@@ -215,6 +222,7 @@ class Lane:
         today = self._head.at // _DAY_MS
         for one in self._advice.heed(self._head.at, self._incidents.began):
             self._counts["feedback"] += 1
+            self.hours.heed(one)
             if one.verdict == "true":
                 self._learnt |= self._incidents.stands(one.key, one.anomaly)
                 continue
@@ -235,16 +243,6 @@ class Lane:
         self._head.settled = self._head.told = None
         self._head.changed, self._head.again, self._learnt = {}, False, True
         self._counts["learnt_again"] += 1
-
-    def _targets(self) -> tuple[int, int]:
-        """Return the last day that all books have closed, and the last that is old enough to be learnt."""
-        books = list(self._head.books.values())
-        newest = max(closed or 0 for closed, _ in books)
-        live = [(closed or 0, final) for closed, final in books if (closed or 0) >= newest - _STALE_DAYS]
-        closed = min(closed for closed, _ in live)
-        old = (self._head.at - self._options.settle_hours * 3_600_000) // _DAY_MS
-        final = min(final or 0 for _, final in live)
-        return closed, min(closed, max(old, final))
 
     def _restate(self) -> None:
         """Weigh what was restated on days that were settled, or whose fees were judged."""
@@ -377,6 +375,7 @@ class Lane:
         """Write what has changed."""
         self.days.save(self._head.settled or 0)
         self._advice.save()
+        self.hours.save()
         self._calendars.save()
         self._incidents.save()
         if self._learnt:

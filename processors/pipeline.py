@@ -23,6 +23,7 @@ def steps(settings: Settings, run: str | None = None) -> tuple[Step, ...]:
         detection.levels,
         detection.settle_hours,
         days_of(detection.holidays),
+        detection.hours,
     )
     return (
         ledger(LedgerOptions(kafka.shards, kafka.epoch, name, settings.ledger.tags, record_of(settings))),

@@ -257,6 +257,7 @@ class Detection(Section):
     settle_hours: int = Field(
         96, ge=24, le=720, description="a day's figures are learnt so long after it began; before, it is looked at"
     )
+    hours: bool = Field(True, description="score hours too, where lines have them")
     holidays: Annotated[tuple[date | str, ...], NoDecode, BeforeValidator(named)] = Field(
         (), description="days that differ from their weekday, and countries with such days, as DE or US-CA"
     )
