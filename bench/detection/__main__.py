@@ -1,4 +1,4 @@
-"""`python -m bench.detection nab|monitoring|bills|forecast|speed [--data FOLDER] [--seed N] [--json]`: all measured."""
+"""`python -m bench.detection nab|monitoring|bills|forecast|speed|many [--data FOLDER] [--seed N] [--json]`: measured."""
 
 import argparse
 import json
@@ -14,6 +14,7 @@ from bench.detection import (
     bills_pictures,
     bills_power,
     bills_tables,
+    many,
     monitoring,
     nab_corpus,
     nab_ours,
@@ -70,7 +71,9 @@ def _table(verdicts: Verdicts, nested: Nested) -> Table:
 def main() -> int:
     """Run what the command line names; 1 when the scorer disagrees with NAB's own, 2 when the data cannot be read."""
     parser = argparse.ArgumentParser(prog="python -m bench.detection", description=__doc__)
-    parser.add_argument("name", choices=["nab", "monitoring", "bills", "forecast", "speed"], help="which series")
+    parser.add_argument(
+        "name", choices=["nab", "monitoring", "bills", "forecast", "speed", "many"], help="which series"
+    )
     parser.add_argument(
         "--data",
         type=Path,
@@ -92,6 +95,8 @@ def main() -> int:
         return bills_tables.main(given.data, given.seed, small=given.small, as_json=given.json)
     if given.name == "forecast":
         return bills_forecast.main(given.seed)
+    if given.name == "many":
+        return many.main(given.seed)
     if given.name == "speed":
         return speed.main(as_json=given.json)
     if given.data is None:
