@@ -1,4 +1,4 @@
-"""`python -m bench.detection nab|monitoring|bills|forecast|speed|many [--data FOLDER] [--seed N] [--json]`: measured."""
+"""`python -m bench.detection nab|monitoring|bills|forecast|speed|many [--data FOLDER] [--seed N] [--json]`."""
 
 import argparse
 import json
