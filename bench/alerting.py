@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -72,7 +72,7 @@ def measured(settings: Settings, bill: Bill, readings: int) -> list[float]:
     codec, shards = Codec(RepositorySchemas()), settings.kafka.shards
     apply(settings, SystemClock(), parse(bill.rules, "the benchmark's rules"), "bench")
     found = []
-    with receiver() as got, _services(settings, got.url):
+    with receiver() as got, _services(settings, got.url, bill.environment):
         publish(settings, encoded(codec, bill.history(), shards))
         publish(settings, encoded(codec, _closed("history", bill.through, shards), shards))
         for number in range(readings):
@@ -152,7 +152,7 @@ def receiver() -> Iterator[Got]:
 
 
 @contextmanager
-def _services(settings: Settings, url: str) -> Iterator[None]:
+def _services(settings: Settings, url: str, more: Mapping[str, str]) -> Iterator[None]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="spendstream-bench-")))
         route = {"receiver": "hook", "group_by": ["scope"], "group_wait": "0s", "group_interval": "0s"}
@@ -166,6 +166,7 @@ def _services(settings: Settings, url: str) -> Iterator[None]:
             "SPENDSTREAM_ALERTS__ROUTING": str(folder / "routing.yaml"),
             "SPENDSTREAM_LOG__LEVEL": "warning",
             **{f"SPENDSTREAM_HEALTH__{name}": "0" for name in ("PROCESS", "ALERT", "DELIVER")},
+            **more,
         }
         for name in ("process", "alert", "deliver"):
             process = start_service([name], environment)
