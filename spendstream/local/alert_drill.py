@@ -2,9 +2,10 @@
 
 Anomalies of causes that have nothing to do with each other go into the real Apache Kafka, and half of them end again,
 while `spendstream alert` and `spendstream deliver` are ended by `kill -9` and started again. Two receivers are web
-servers of the drill's own: they are slow, now and then they answer 503, and they count by themselves. In the end each
-of them must have been told of every cause once, and of every end once; what comes a second time must be the message
-that was on its way when delivery was killed, under the same id.
+servers of the drill's own: they are slow, now and then they answer 503, or take a message and answer 504 as if they had
+not, and they count by themselves. In the end each of them must have been told of every cause once, and of every end
+once, also where the cause ended before it was known that its message had arrived; what comes a second time must be such
+a message, or the one that was on its way when delivery was killed, under the same id.
 """
 
 import json
@@ -44,6 +45,7 @@ class AlertDrillReport(Toll):
     ends: int = 0
     messages: int = 0
     refused: int = 0
+    doubted: int = 0
     repeated: int = 0
     faults: list[str] = field(default_factory=list)
 
@@ -58,7 +60,8 @@ class AlertDrillReport(Toll):
         return (
             f"seed {self.seed}: {self.killed()}\n"
             f"{self.causes} causes and {self.ends} ends at {len(RECEIVERS)} receivers: {self.messages} messages taken, "
-            f"{self.refused} answered 503, {self.repeated} came again that were on their way, {self.seconds:.0f} s\n"
+            f"{self.refused} answered 503, {self.doubted} taken with a 504, {self.repeated} came again, "
+            f"{self.seconds:.0f} s\n"
             f"{verdict}"
         )
 
@@ -173,11 +176,13 @@ class _Drill:
             report.faults += self._parts.logs
         report.causes, report.ends = len(self._anomalies), len(self._ended)
         report.messages, report.refused = self._receivers.messages, self._receivers.refused
+        report.doubted = self._receivers.doubted.total()
         report.repeated = sum(len(ids) - 1 for (_, scope, _), ids in taken.items() if scope in self._anomalies)
 
     def _faults(self) -> list[str]:
         kills = sum(victim == "deliver" for _, victim in self._report.kills)
-        return faults_of(self._receivers.taken, set(self._anomalies), self._ended, kills)
+        may_repeat = {name: kills + self._receivers.doubted[name] for name in RECEIVERS}
+        return faults_of(self._receivers.taken, set(self._anomalies), self._ended, may_repeat)
 
     def stop(self) -> None:
         """End all parts."""

@@ -18,7 +18,15 @@ Taken = dict[tuple[str, str, str], list[str]]
 
 
 class Receivers:
-    """The receivers: slow, sometimes in trouble, and the only ones who count."""
+    """The receivers: slow, sometimes in trouble, and the only ones who count.
+
+    Attributes
+    ----------
+    messages, refused
+        How many they took, and how many they answered with 503.
+    doubted
+        By receiver, how many they took and answered with 504, as if they had not.
+    """
 
     def __init__(self, seed: int) -> None:
         self._chance = random.Random(f"receivers of {seed}")  # noqa: S311 - a drill, not a secret
@@ -26,6 +34,7 @@ class Receivers:
         self._taken: Taken = defaultdict(list)
         self.messages = 0
         self.refused = 0
+        self.doubted: Counter[str] = Counter()
         receivers = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -77,6 +86,9 @@ class Receivers:
             incidents = body["incidents"]
             for one in incidents if isinstance(incidents, list) else []:
                 self._taken[receiver, one["scope"], one["state"]].append(str(body["id"]))
+            if self._chance.random() < 0.1:  # noqa: PLR2004 - one of ten
+                self.doubted[receiver] += 1
+                return seconds, 504
             return seconds, 200
 
     @property
@@ -86,15 +98,15 @@ class Receivers:
             return {key: list(ids) for key, ids in self._taken.items()}
 
 
-def faults_of(taken: Taken, begun: set[str], ended: set[str], kills_of_delivery: int) -> list[str]:
+def faults_of(taken: Taken, begun: set[str], ended: set[str], may_repeat: Mapping[str, int]) -> list[str]:
     """Return what the receivers' own count shows to be wrong.
 
     Parameters
     ----------
     begun, ended
         Series of the causes that began, and of those that ended.
-    kills_of_delivery
-        Each of them may repeat one message at each receiver.
+    may_repeat
+        By receiver, how many messages may come again: one for each kill of delivery, one for each answer of 504.
     """
     faults = []
     repeats: Counter[str] = Counter()
@@ -108,9 +120,9 @@ def faults_of(taken: Taken, begun: set[str], ended: set[str], kills_of_delivery:
                     faults.append(f"{receiver} was told {len(set(ids))} times that {scope} is {state}")
                 repeats[receiver] += max(0, len(ids) - 1)
     faults += [
-        f"{receiver} got {count} messages again, and delivery was killed {kills_of_delivery} times"
+        f"{receiver} got {count} messages again, and there were reasons for {may_repeat[receiver]}"
         for receiver, count in repeats.items()
-        if count > kills_of_delivery
+        if count > may_repeat[receiver]
     ]
     strange = {scope for _, scope, _ in taken if not scope.startswith("receiver ")} - begun
     return faults + [f"an incident about {scope}, of which nothing is known" for scope in sorted(strange)]
