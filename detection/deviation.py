@@ -14,14 +14,12 @@ from detection.tail import Tail
 JUMP = 0.3
 """Share of each new value in the mean that a jump is measured from: about the last three rows."""
 SHARE = 0.3
-CAP = 15.0
 THRESHOLD = 3.4
 """The score from where a value is an alert, by default: about one false alert a series and week."""
 HABIT = 0.3
 """What each alert lifts the threshold by (see `detection.one_alert`): more than elsewhere, as what recurs is rare."""
 _EXTREME = 0.2
 _USUAL = 1.5
-_LEAST_WEIGHT = 0.1
 _HOUR = 3_600.0
 _VIEWS = ("value", "jump")
 
@@ -60,7 +58,7 @@ class DeviationDetector(base.AnomalyDetector):
     def __init__(self, bins: int = 128, memory: int = 8000) -> None:
         self.bins = bins
         self.memory = memory
-        self._tails = tuple(Tail(bins, memory, extreme=_EXTREME, counted=False) for _ in _VIEWS)
+        self._tails = tuple(Tail(bins, memory, extreme=_EXTREME, counted=False, wary=_USUAL) for _ in _VIEWS)
         self._step = Step()
         self._rows = 0
         self._level = 0.0
@@ -92,13 +90,13 @@ class DeviationDetector(base.AnomalyDetector):
         numbers, surprises = self._look(value)
         self._looked = None
         for tail, number, surprise in zip(self._tails, numbers, surprises, strict=True):
-            tail.learn(number, 1.0 if surprise < _USUAL else max(_LEAST_WEIGHT, 10.0 ** (_USUAL - surprise)))
+            tail.learn(number, surprise)
         self._step.learn(time)
         self._level += JUMP * (value - self._level) if self._rows else value
         self._rows += 1
 
     def views_one(self, x: float | Mapping[Any, Any], t: float | datetime | None = None) -> dict[str, float]:
-        """Return −log10 p of each view of a value: what its score is made of, each up to `CAP`."""
+        """Return −log10 p of each view of a value: what its score is made of."""
         value, _ = given(x, t)
         found = (0.0,) * len(_VIEWS) if value != value else self._look(value)[1]  # noqa: PLR0124 (NaN: no number)
         return dict(zip(_VIEWS, found, strict=True))
@@ -107,7 +105,7 @@ class DeviationDetector(base.AnomalyDetector):
         if self._looked is not None and self._looked[0] == value:
             return self._looked[1], self._looked[2]
         numbers = (value, value - self._level if self._rows else 0.0)
-        surprises = tuple(min(tail.surprise(number), CAP) for tail, number in zip(self._tails, numbers, strict=True))
+        surprises = tuple(tail.surprise(number) for tail, number in zip(self._tails, numbers, strict=True))
         self._looked = (value, numbers, surprises)
         return numbers, surprises
 

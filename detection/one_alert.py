@@ -5,8 +5,8 @@ from typing import Any
 
 HOLD = 8 * 3600.0
 """Seconds after an alert in which no other is raised: they belong to the same incident."""
-HABIT, HABIT_SECONDS = 0.1, 7 * 86_400.0
-"""Each alert lifts the threshold by a tenth, which fades over a week: a series that often alerts must show more."""
+HABIT, HABIT_SECONDS = 0.05, 7 * 86_400.0
+"""Each alert lifts the threshold by a twentieth, which fades over a week: a series that often alerts must show more."""
 
 
 class OneAlert:

@@ -36,6 +36,11 @@ class Profile:
         """How many slots the season has; the most there can be while the step is unknown."""
         return len(self._means) or self._most
 
+    @property
+    def step(self) -> float | None:
+        """Seconds from row to row; None while unknown."""
+        return self._step.seconds
+
     def slot(self, time: float | None) -> int:
         """Return the slot of a time in seconds of Unix; −1 while the step is unknown."""
         if time is None or not self._means:

@@ -13,7 +13,10 @@ _POINTS = 4.0
 """An exponential tail is drawn from no fewer points."""
 _PRIOR_POINTS, _PRIOR_MEAN = 2.0, 0.3
 """A mean excess of few points leans on two imagined ones of 0.3 scales."""
-_LEAST = 1e-300
+CAP = 15.0
+"""Beyond it a surprise counts no more: no series is so well known."""
+_LEAST = 10.0**-CAP
+_LEAST_WEIGHT = 0.1
 _REFIT_EVERY = 1024
 _REFIT_BINS = 6
 _LIGHTEST = 1e6
@@ -48,6 +51,9 @@ class Tail:
     counted
         Whether a number that was seen more than once before is as likely as that count says; else the exponential
         stands also where numbers have been, and what recurs stays rare.
+    wary
+        From this surprise on a number is learnt with the less weight the more surprising it is (never less than a
+        tenth), so that an incident does not make the next one ordinary; None: all count alike.
 
     References
     ----------
@@ -56,7 +62,7 @@ class Tail:
 
     __slots__ = (
         "_bins", "_counted", "_counts", "_drawn", "_early", "_extreme", "_growth", "_half", "_learnt", "_needed",
-        "_total", "_two_sided", "_weight", "centre", "scale",
+        "_total", "_two_sided", "_wary", "_weight", "centre", "scale",
     )  # fmt: skip
 
     def __init__(
@@ -68,6 +74,7 @@ class Tail:
         early: int = 32,
         extreme: float = 0.005,
         counted: bool = True,
+        wary: float | None = None,
     ) -> None:
         self._bins = bins
         self._half = bins / 2
@@ -76,6 +83,7 @@ class Tail:
         self._needed = early
         self._extreme = extreme
         self._counted = counted
+        self._wary = wary
         self._early: list[float] | None = []
         self._counts = [0.0] * bins
         self._total = 0.0
@@ -86,7 +94,10 @@ class Tail:
         self.scale = 1.0
 
     def surprise(self, number: float) -> float:
-        """Return −log10 of the chance that the next number lies as far out as this one; 0 while too few were seen."""
+        """Return −log10 of the chance that the next number lies as far out as this one, up to `CAP`.
+
+        It is 0 while too few were seen.
+        """
         if self._early is not None:
             return 0.0
         place = asinh((number - self.centre) / self.scale) * RESOLUTION + self._half
@@ -99,10 +110,10 @@ class Tail:
         if tail < self._extreme * total or tail < _POINTS * self._weight:
             tail = self._beyond(number, tail, upper=upper)
         chance = (2.0 if self._two_sided else 1.0) * tail / total
-        return -log10(chance) if chance < 1.0 else 0.0
+        return 0.0 if chance >= 1.0 else -log10(chance) if chance > _LEAST else CAP
 
-    def learn(self, number: float, weight: float = 1.0) -> None:
-        """Take a number into the sketch, with a weight up to 1; a number beyond ±1e100 counts as that."""
+    def learn(self, number: float, surprise: float = 0.0) -> None:
+        """Take a number into the sketch, of which `surprise` was said; a number beyond ±1e100 counts as that."""
         if not -_FAR < number < _FAR:
             number = min(max(number, -_FAR), _FAR)
         if self._early is not None:
@@ -114,7 +125,9 @@ class Tail:
         if not 1.0 <= place < self._bins - 1.0:
             self._rescale(self.centre, abs(number - self.centre) / sinh(0.85 * self._half / RESOLUTION))
             place = asinh((number - self.centre) / self.scale) * RESOLUTION + self._half
-        weight *= self._weight
+        weight = self._weight
+        if self._wary is not None and surprise > self._wary:
+            weight *= max(_LEAST_WEIGHT, 10.0 ** (self._wary - surprise))
         self._counts[int(place)] += weight
         self._total += weight
         self._weight *= self._growth
@@ -185,7 +198,7 @@ class Tail:
         if excess <= 0.0:
             return most
         least = tail - self._weight if self._counted else 0.0
-        return max(min(most, held * exp(-excess / mean)), least, _LEAST * self._total)
+        return max(min(most, held * exp(-excess / mean)), least)
 
     def state(self) -> dict[str, Any]:
         """Return all that is learnt as plain data."""

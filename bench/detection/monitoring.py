@@ -22,16 +22,16 @@ from rich.table import Table
 from bench.detection import monitoring_corpus
 from bench.detection.monitoring_corpus import Series
 from bench.detection.monitoring_detectors import DETECTORS
-from detection.deviation import HABIT, THRESHOLD
-from detection.one_alert import HABIT_SECONDS
+from detection.detector import THRESHOLD
+from detection.one_alert import HABIT, HABIT_SECONDS
 
 Floats = NDArray[np.float64]
 
 RATE = 1.0
 """False alerts a series and week."""
-SHIPPED = "spendstream, deviation"
+SHIPPED = "spendstream"
 _GAP, _LONGEST = 3_600.0, 86_400.0
-_THRESHOLDS = 80
+_THRESHOLDS, _FINER = 80, 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +132,25 @@ def candidates(corpus: Mapping[str, Series], scores: Mapping[str, Floats]) -> Fl
     return tried[tried > 0.0]
 
 
+def searched(corpus: Mapping[str, Series], scores: Mapping[str, Floats], habit: float) -> Counts:
+    """Return what the candidates find, and more thresholds between the best of them and its neighbours."""
+    coarse = count(corpus, scores, candidates(corpus, scores), habit)
+    place = coarse.best(np.ones(len(corpus), dtype=np.bool_)) if len(coarse.thresholds) else None
+    if place is None:
+        return coarse
+    near = coarse.thresholds[max(place - 1, 0) : place + 2]
+    fine = count(corpus, scores, np.linspace(near[0], near[-1], _FINER), habit)
+    tried = np.concatenate([coarse.thresholds, fine.thresholds])
+    order = np.argsort(tried, kind="stable")
+    return Counts(
+        tried[order],
+        np.concatenate([coarse.found, fine.found])[order],
+        np.concatenate([coarse.false, fine.false])[order],
+        coarse.incidents,
+        coarse.weeks,
+    )
+
+
 def fitted(counts: Counts) -> Found:
     """Return what the threshold finds that is best for all series; silence when none keeps to `RATE`."""
     everyone = np.ones(len(counts.weeks), dtype=np.bool_)
@@ -161,8 +180,7 @@ def run(corpus: Mapping[str, Series], seed: int) -> dict[str, dict[str, Found]]:
     results = {}
     for name, detect in DETECTORS.items():
         scores = {one: detect(series) for one, series in corpus.items()}
-        tried = candidates(corpus, scores)
-        alone, lifted = count(corpus, scores, tried, 0.0), count(corpus, scores, tried, HABIT)
+        alone, lifted = searched(corpus, scores, 0.0), searched(corpus, scores, HABIT)
         results[name] = {
             "alone": fitted(alone),
             "alone, held out": held_out(alone, seed),

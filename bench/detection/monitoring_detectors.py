@@ -69,8 +69,8 @@ def _predictive() -> anomaly.PredictiveAnomalyDetection:
 
 
 DETECTORS: dict[str, Callable[[Series], Scores]] = {
-    "spendstream, deviation": _ours(DeviationDetector),
-    "spendstream, series": _ours(SeriesDetector),
+    "spendstream": _ours(SeriesDetector),
+    "spendstream, deviations alone": _ours(DeviationDetector),
     "river HalfSpaceTrees": _of_features(lambda: preprocessing.MinMaxScaler() | anomaly.HalfSpaceTrees(seed=1)),
     "river LODA": _of_features(lambda: preprocessing.StandardScaler() | anomaly.LODA(seed=1)),
     "river OneClassSVM": _of_features(

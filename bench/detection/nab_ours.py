@@ -13,7 +13,7 @@ from detection.detector import SHARE, THRESHOLD, SeriesDetector
 from detection.one_alert import HABIT, HOLD, OneAlert
 
 THRESHOLDS = tuple(float(one) for one in np.geomspace(1.5, 12.0, 60))
-SHARES, HOLDS, HABITS = (0.15, 0.3, 0.5), (5 * 3600.0, 8 * 3600.0, 12 * 3600.0), (0.0, 0.1, 0.2)
+SHARES, HOLDS, HABITS = (0.15, 0.25, 0.35), (5 * 3600.0, 8 * 3600.0, 12 * 3600.0), (0.0, 0.05, 0.1)
 FOLDS = 5
 
 
@@ -35,11 +35,14 @@ class Seen:
     times
         Of the rows, in seconds of Unix.
     views
-        Each view's −log10 p of each row: views × rows.
+        What each view says of each row: views × rows.
+    pace
+        What the step from row to row adds to each row's score.
     """
 
     times: list[float]
     views: Floats
+    pace: Floats
 
 
 def see(series: Mapping[str, Series]) -> dict[str, Seen]:
@@ -47,19 +50,21 @@ def see(series: Mapping[str, Series]) -> dict[str, Seen]:
     found = {}
     for name, one in series.items():
         detector = SeriesDetector()
-        rows = []
+        rows, pace = [], []
         times = [datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() for text in one.times]
         for time, value in zip(times, one.values.tolist(), strict=True):
             rows.append(list(detector.views_one(value, time).values()))
+            pace.append(detector.pace)
             detector.learn_one(value, time)
-        found[name] = Seen(times, np.array(rows).T)
+        found[name] = Seen(times, np.array(rows).T, np.array(pace))
     return found
 
 
-def joined(views: Floats, share: float) -> Floats:
-    """Return the detector's score from its views, as the detector itself joins them."""
-    strongest = views.max(axis=0)
-    scores: Floats = strongest + share * (views.sum(axis=0) - strongest)
+def joined(one: Seen, share: float) -> Floats:
+    """Return the detector's score from its views, as `detection.detector.joined` joins them."""
+    own, jump = one.views[:-1], one.views[-1]
+    strongest = own.max(axis=0)
+    scores: Floats = np.maximum(np.maximum(0.0, strongest + share * (own.sum(axis=0) - strongest) + one.pace), jump)
     return scores
 
 
@@ -73,7 +78,7 @@ def alerts(scores: Floats, times: Sequence[float], threshold: float, setting: Se
 
 
 def _earned(corpus: Mapping[str, Labels], seen: Mapping[str, Seen], profile: Profile, threshold: float) -> Verdict:
-    raised = {name: alerts(joined(seen[name].views, SHARE), seen[name].times, threshold, Setting()) for name in corpus}
+    raised = {name: alerts(joined(seen[name], SHARE), seen[name].times, threshold, Setting()) for name in corpus}
     verdict = at_threshold(corpus, raised, profile, 0.5)
     return Verdict(verdict.score, threshold, verdict.tp, verdict.fp, verdict.missed)
 
@@ -93,7 +98,7 @@ def _points(corpus: Mapping[str, Labels], seen: Mapping[str, Seen], profile: Pro
     windows = np.array([known.windows for known in corpus.values()], dtype=np.float64)
     earned = []
     for share in SHARES:
-        scores = {name: joined(seen[name].views, share) for name in corpus}
+        scores = {name: joined(seen[name], share) for name in corpus}
         for hold, habit, threshold in product(HOLDS, HABITS, THRESHOLDS[::2]):
             setting = Setting(share, hold, habit)
             earned.append(

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from river.checks import common
 
 from detection import detector as series_detector
-from detection import deviation
-from detection.detector import THRESHOLD, SeriesDetector
+from detection import deviation, recurrence
+from detection.detector import THRESHOLD, SeriesDetector, joined
 from detection.deviation import DeviationDetector
 from detection.one_alert import OneAlert
 
@@ -207,8 +207,40 @@ def test_views_say_what_the_score_is_made_of():
     detector = SeriesDetector()
     scores(noise(700), detector)
     views = detector.views_one(90.0, STEP * 700)
-    assert list(views) == ["value", "drift", "season", "shape"]
-    assert max(views, key=lambda view: views[view]) == "value"
+    assert list(views) == ["value", "drift", "season", "shape", "jump"]
+    assert joined(list(views.values()), detector.pace) == detector.score_one(90.0, STEP * 700)
+    assert min(views["value"], views["jump"]) > max(views["drift"], views["season"], views["shape"])
+
+
+def test_a_jump_from_where_the_series_was_is_an_alert_though_the_value_is_ordinary():
+    wave = [50 + 20 * math.sin(2 * math.pi * row / 288) + 0.1 * value for row, value in enumerate(noise(1500))]
+    wave[1380] += 25.0  # from the bottom of the wave to its middle
+    found = scores(wave)
+    assert found[1380] > THRESHOLD
+    assert max(found[1000:1380]) < THRESHOLD
+
+
+def test_jumps_that_recur_each_day_become_ordinary_and_rare_ones_do_not():
+    daily, rare = noise(8 * 288), noise(8 * 288)
+    for row in range(150, len(daily), 72):
+        daily[row] += 40.0
+    rare[150], rare[-100] = daily[150], rare[-100] + 40.0
+    often = [score for row, score in enumerate(scores(daily)) if row > 1000 and row % 72 == 6]
+    assert max(often) < THRESHOLD < scores(rare)[-100]
+
+
+def test_of_rows_that_come_quicker_more_is_asked():
+    by_minute, by_five = SeriesDetector(), SeriesDetector()
+    for row, value in enumerate(noise(400)):
+        by_minute.learn_one(value, 60.0 * row)
+        by_five.learn_one(value, STEP * row)
+    assert by_five.pace == 0.0
+    assert by_minute.pace == pytest.approx(-math.log10(5))
+
+
+def test_little_is_concluded_from_few_rows():
+    few, many = (scores([*noise(rows), 300.0])[-1] for rows in (60, 3000))
+    assert few < many - 0.5
 
 
 class Features:
@@ -237,7 +269,7 @@ def test_rivers_generic_checks(check, make):
     check(make(), **given)
 
 
-@pytest.mark.parametrize("module", [series_detector, deviation], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [series_detector, deviation, recurrence], ids=lambda module: module.__name__)
 def test_the_examples_of_the_documentation_run(module):
     ran = doctest.testmod(module)
     assert (ran.failed, ran.attempted > 0) == (0, True)
