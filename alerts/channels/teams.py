@@ -6,13 +6,11 @@ is markup.
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import Any
 
-import aiohttp
-
 from alerts.channels.addresses import address
-from alerts.channels.channel import Outcome, Tools, post
+from alerts.channels.channel import Tools
+from alerts.channels.incoming import IncomingWebhook
 from alerts.message import Message, View, headline, view
 from alerts.note import Note
 from alerts.receivers import TeamsReceiver
@@ -26,40 +24,17 @@ _BUTTONS = 6
 Element = dict[str, Any]
 
 
-class Teams:
-    """Posts to one workflow, whose address is a secret.
-
-    Parameters
-    ----------
-    session
-        What connections are made from, with the time-out.
-    url
-        Address of the workflow.
-    """
-
-    pause = timedelta(seconds=1)
-
-    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
-        self._session = session
-        self._url = url
-
-    async def send(self, message: Message) -> Outcome:
-        """Post a message."""
-        return await post(self._session, self._url, payload(message), {})
-
-    async def note(self, note: Note) -> Outcome:
-        """Post a note."""
-        longest = _NOTE
-        body = _body([_title(note.title), _lines(note.shortened(longest))], [])
-        while len(body) > _BYTES:
-            longest //= 2
-            body = _body([_title(note.title), _lines(note.shortened(longest))], [])
-        return await post(self._session, self._url, body, {})
-
-
-def make(receiver: TeamsReceiver, secrets: Mapping[str, str], tools: Tools) -> Teams:
+def make(receiver: TeamsReceiver, secrets: Mapping[str, str], tools: Tools) -> IncomingWebhook:
     """Return the channel of a receiver."""
-    return Teams(tools.session, address(receiver, secrets))
+    return IncomingWebhook(tools.session, address(receiver, secrets), payload, note_payload)
+
+
+def note_payload(note: Note) -> bytes:
+    """Return a note as Teams wants it, with as much of its text as there is room for."""
+    longest = _NOTE
+    while len(body := _body([_title(note.title), _lines(note.shortened(longest))], [])) > _BYTES:
+        longest //= 2
+    return body
 
 
 def payload(message: Message) -> bytes:

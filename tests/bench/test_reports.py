@@ -11,4 +11,5 @@ def test_reports_are_measured_by_totals_and_by_lines():
     assert [result.name for result in results] == [
         "report of a month by service, 20,000 lines, against 5 s",
         "report of a month by tag:team, 20,000 lines, against 5 s",
+        "a report of a month for each tag:team, 20,000 lines, against 5 s",
     ]
