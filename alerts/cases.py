@@ -51,6 +51,8 @@ class Case:
         Ids of alerts of wider series that several incidents explain together; they say nothing about this one's scope.
     requests
         Ids of the requests that it has seen.
+    into
+        The incident that took over its alerts, which say more about that one from then on.
     """
 
     id: str
@@ -63,11 +65,12 @@ class Case:
     shared: tuple[str, ...] = ()
     snoozed_until: datetime | None = None
     requests: tuple[str, ...] = ()
+    into: str | None = None
 
     @cached_property
     def firing(self) -> list[Alert]:
-        """Its alerts that fire."""
-        return [alert for alert in self.alerts.values() if alert.state == "firing"]
+        """Its alerts that fire; none, once another incident has taken them over."""
+        return [] if self.into is not None else [alert for alert in self.alerts.values() if alert.state == "firing"]
 
     @cached_property
     def telling(self) -> list[Alert]:
@@ -187,7 +190,7 @@ class Case:
                     id=alert.id,
                     rule=alert.rule,
                     series=alert.subject,
-                    firing=alert.state == "firing",
+                    firing=alert.state == "firing" and self.into is None,
                     severity=alert.severity,
                     impact_per_day=alert.impact_per_day,
                 )
@@ -229,6 +232,7 @@ class Case:
             "shared": list(self.shared),
             "snoozed_until": None if self.snoozed_until is None else to_millis(self.snoozed_until),
             "requests": list(self.requests),
+            "into": self.into,
         }
 
     @classmethod
@@ -246,6 +250,7 @@ class Case:
             tuple(plain["shared"]),
             None if until is None else from_millis(until),
             tuple(plain["requests"]),
+            plain["into"],
         )
 
 

@@ -74,7 +74,12 @@ class IncidentPartition:
                     self._counts["alerts_known"] += 1
                     return ()
                 self._state.put(f"alert/{turn.case.id}/{event.id}", pack(event))
-                return self._keep(turn)
+                outputs = self._keep(turn)
+                for taken in turn.taken:
+                    outputs += self._keep(taken)
+                    for name, alert in taken.case.alerts.items():
+                        self._state.put(f"alert/{turn.case.id}/{name}", pack(alert))
+                return outputs
             case AlertRequest():
                 return self._asked(event)
             case Tick():

@@ -4,20 +4,34 @@ An alert of a rule over anomalies joins the open case whose cause it fits best (
 direction and charge class, and begun within `JOIN` of it. The case is then named anew, for the smallest series that
 explains most of the change. A wider alert that no open case explains alone, and several do together, joins the largest
 of them and says nothing about its scope. Alerts of other rules fold by rule and subject.
+
+Parts are often told before the whole. When an account or a service rose because at least `SCATTERED` of its parts did,
+all at once and none of them by most of it, the cause is the whole: its incident takes over those of the parts. And a
+part that was told when little of its day was known may grow into most of a wider rise that began an incident meanwhile:
+both become one.
 """
 
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from alerts.cases import FOLDED, Case, change_of, sizes
 from alerts.incident_states import SYSTEM, Move, asked, moved_by_alerts, moved_by_time
 from alerts.lattice import MOST, Change, fits, relation
+from processors.series import family_of, parse
 from schemas.events import Alert, AlertRequest
 
 #: So far apart may two changes begin and still have one cause: late data moves a beginning by a day or two.
 JOIN = timedelta(days=3)
+
+#: So far apart may parts of one whole begin.
+AT_ONCE = timedelta(days=1)
+#: So many parts that rise at once have one cause; two may be chance.
+SCATTERED = 3
+#: Levels whose rise is one cause, though none of its parts tells most of it.
+_WHOLES = frozenset({"account", "service"})
 
 _REMEMBERED_REQUESTS = 50
 _SAYS = {
@@ -34,10 +48,11 @@ _SAYS = {
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What became of a case: its newest form, and the move that it made, if any."""
+    """What became of a case: its newest form, the move that it made, if any, and what it took over."""
 
     case: Case
     move: Move | None
+    taken: tuple["Turn", ...] = ()
 
 
 def fold(cases: Sequence[Case], alert: Alert) -> Turn | None:
@@ -52,21 +67,24 @@ def fold(cases: Sequence[Case], alert: Alert) -> Turn | None:
     -------
     None when the alert is older than what is known of it, says what is known, or is the end of something unknown.
     """
+    cases = [case for case in cases if case.into is None]
     holders = [case for case in cases if alert.id in case.alerts]
     holder = max(holders, key=lambda case: case.alerts[alert.id].version, default=None)
     if holder is not None and alert.version <= holder.alerts[alert.id].version:
         return None
     if holder is not None and not _begins_anew(holder, alert):
-        return _changed(holder, alert)
+        return _joined(cases, _changed(holder, alert), alert.observed_at)
     if alert.state == "resolved":
         return None
     found = _home([case for case in cases if case.firing], alert)
     if found is not None:
         case, shared = found
-        return _changed(replace(case, shared=(*case.shared, alert.id)) if shared else case, alert)
+        turn = _changed(replace(case, shared=(*case.shared, alert.id)) if shared else case, alert)
+        return _joined(cases, turn, alert.observed_at)
     digest = hashlib.sha256(f"{alert.run}|{alert.id}|{alert.version}".encode()).hexdigest()[:16]
     case = Case(digest, alert.run, 1, "firing", alert.observed_at, alert.observed_at, {alert.id: alert})
-    return Turn(case, Move(None, "firing", alert.observed_at, SYSTEM, f"{alert.rule}: {_SAYS[alert.change]}"))
+    begun = Turn(case, Move(None, "firing", alert.observed_at, SYSTEM, f"{alert.rule}: {_SAYS[alert.change]}"))
+    return _joined(cases, begun, alert.observed_at)
 
 
 def request(case: Case, wish: AlertRequest) -> Turn | None:
@@ -148,6 +166,75 @@ def _many_explain(cases: Sequence[Case], change: Change, largest: Case) -> bool:
         return False
     parts = _parts_of(cases, change)
     return len(parts) > 1 and sizes(parts) >= abs(change.amount) * MOST
+
+
+def _joined(cases: Sequence[Case], turn: Turn, at: datetime) -> Turn:
+    """Return the turn with what its case takes over: incidents that turn out to have the same cause."""
+    home = turn.case
+    if home.state != "firing" or not home.folds:
+        return turn
+    others = [
+        case
+        for case in cases
+        if case.id != home.id and case.state == "firing" and case.folds and case.charges == home.charges
+    ]
+    same = [case for case in others if _grew_into_one(home, case)]
+    whole = _whole(home, others)
+    if not same and whole is None:
+        return turn
+    parts = [] if whole is None else _begun_with(others, whole)
+    taken = {case.id: case for case in (*same, *parts)}
+    alerts = {name: one for case in taken.values() for name, one in case.alerts.items()}
+    shared = {*home.shared, *(name for case in taken.values() for name in case.shared)}
+    shared -= set() if whole is None else {whole.id}
+    why = f"it is part of incident {home.id}"
+    return Turn(
+        replace(home, alerts={**alerts, **home.alerts}, shared=tuple(sorted(shared))),
+        turn.move,
+        tuple(
+            Turn(replace(one, into=home.id, state="resolved").changed(at), Move(one.state, "resolved", at, SYSTEM, why))
+            for one in taken.values()
+        ),
+    )
+
+
+def _grew_into_one(one: Case, other: Case) -> bool:
+    """Tell whether one of two causes is part of the other and most of it: figures of a day grow while it is read."""
+    if relation(one.scope.series, other.scope.series) not in {"above", "below"} or abs(one.since - other.since) > JOIN:
+        return False
+    small, large = sorted((abs(one.scope.amount), abs(other.scope.amount)))
+    narrow = one if relation(one.scope.series, other.scope.series) == "below" else other
+    same_way = (one.scope.amount < 0) == (other.scope.amount < 0)
+    return same_way and (small >= large * MOST or abs(narrow.scope.amount) == large)
+
+
+def _whole(home: Case, others: Sequence[Case]) -> Alert | None:
+    """Return the alert of an account or a service, in `home`, whose rise is that of many parts; None: there is none."""
+    wholes = [one for one in home.firing if one.kind in FOLDED and parse(one.subject).level in _WHOLES]
+    whole = max(wholes, key=lambda one: (abs(change_of(one)), one.subject), default=None)
+    if whole is None:
+        return None
+    apart = _begun_with(others, whole)
+    inside = [Change(one.subject, change_of(one)) for one in home.firing if abs(one.since - whole.since) <= AT_ONCE]
+    scattered = _is_scattered([*inside, *(case.scope for case in apart)], Change(whole.subject, change_of(whole)))
+    return whole if apart and scattered else None
+
+
+def _begun_with(cases: Sequence[Case], whole: Alert) -> list[Case]:
+    """Return those that are parts of a whole and began with it."""
+    parts = _parts_of(cases, Change(whole.subject, change_of(whole)))
+    return [case for case in parts if abs(case.since - whole.since) <= AT_ONCE]
+
+
+def _is_scattered(changes: Sequence[Change], whole: Change) -> bool:
+    """Tell whether a rise is that of many of these parts, each below most of it, and most of it together."""
+    parts: dict[str, Decimal] = {}
+    for part in changes:
+        family = family_of(part.series)
+        if relation(whole.series, family) == "above" and (part.amount < 0) == (whole.amount < 0):
+            parts[family] = max(parts.get(family, Decimal(0)), abs(part.amount))
+    most = abs(whole.amount) * MOST
+    return len(parts) >= SCATTERED and max(parts.values()) < most <= sum(parts.values())
 
 
 def _is_about(case: Case, alert: Alert) -> bool:

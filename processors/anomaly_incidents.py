@@ -16,12 +16,14 @@ from typing import Any, Literal
 from processors.announced import number_of
 from processors.series import ChargeKind, parse
 from schemas.events import AnomalyCause, AnomalyShape, Contributor, CostAggregate, CostAnomaly
-from spendstream.clock import day_of
+from spendstream.clock import day_number, day_of
 from spendstream.money import from_units
 
 DETECTOR = "spendstream.cost_series"
 DETECTOR_VERSION = "1"
 _HARDLY = 0.02
+_FRESH_DAYS = 7
+
 _MICRO = 10**6
 _MOST = 1e19
 State = Literal["open", "updated", "closed", "withdrawn"]
@@ -155,12 +157,25 @@ def incident_id(key: str, day: int, shape: AnomalyShape, a_day: int = 1) -> str:
 def event_of(incident: Incident, event: CostAggregate) -> tuple[Incident, CostAnomaly | None]:
     """Return what is to be told of an incident, None when nothing has changed; and the incident that remembers it."""
     shown = incident.shown
-    state: State = "withdrawn" if incident.withdrawn else "closed" if incident.ended is not None else "open"
+    state = _state(incident, day_number(event.closed_at.date()))
     said = (state, shown.day, incident.shape, incident.cause, shown.actual, incident.excess)
     if _alike(incident.said, said) or (incident.withdrawn and not incident.said):
         return incident, None
     goes_on = state == "open" and incident.said and incident.said[0] == "open"
     return replace(incident, said=said), _event(incident, event, "updated" if goes_on else state)
+
+
+def _state(incident: Incident, today: int) -> State:
+    """Return the state that is told.
+
+    What is over when it is found opens first and closes with the next announcement, so that whoever hears of openings
+    hears of it; unless it has been over for long, as what a backfill brings.
+    """
+    if incident.withdrawn:
+        return "withdrawn"
+    if incident.ended is None or (not incident.said and today - incident.ended <= _FRESH_DAYS):
+        return "open"
+    return "closed"
 
 
 def with_course(told: CostAnomaly, course: Sequence[Shown]) -> CostAnomaly:

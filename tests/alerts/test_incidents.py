@@ -68,13 +68,13 @@ def over(known: Alert, version: int = 2, **changes: Any) -> Alert:
 
 
 def folded(*alerts: Alert) -> list[Case]:
-    """Return the cases that alerts make, in the order in which they began."""
+    """Return the cases that alerts make, in the order in which they began; not those that others took over."""
     cases: dict[str, Case] = {}
     for one in alerts:
         turn = fold(list(cases.values()), one)
         if turn is not None:
-            cases[turn.case.id] = turn.case
-    return list(cases.values())
+            cases |= {changed.case.id: changed.case for changed in (turn, *turn.taken)}
+    return [case for case in cases.values() if case.into is None]
 
 
 def scopes(*alerts: Alert) -> list[str]:
@@ -105,10 +105,62 @@ def test_two_services_that_rise_are_two_incidents_and_the_account_joins_the_larg
     assert [case.incident(None).alert_count for case in cases] == [2, 1]
 
 
-def test_many_small_rises_together_explain_a_wide_one():
-    small = [alert(f"{ACCOUNT}/service=s{number}", 20) for number in range(5)]
-    cases = folded(*small, alert(ACCOUNT, 100))
-    assert [case.incident(None).scope for case in cases] == [one.subject for one in small]
+SMALL = [alert(f"{ACCOUNT}/service=s{number}", size) for number, size in enumerate((30, 20, 18, 15, 12))]
+
+
+@given(st.permutations([*SMALL, alert(ACCOUNT, 100), alert("USD", 105)]))
+def test_many_parts_that_rise_at_once_are_one_incident_of_their_whole(seen):
+    [case] = folded(*seen)
+    incident = case.incident(None)
+    assert (incident.scope, incident.alert_count, incident.impact_per_day) == (ACCOUNT, 7, Decimal(100))
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        [alert(ACCOUNT_S3, 45), alert(ACCOUNT_EC2, 45), alert(ACCOUNT, 100)],
+        [*SMALL[1:3], alert(ACCOUNT_S3, 60), alert(ACCOUNT, 100)],
+        [replace(one, since=T - timedelta(days=2 - number)) for number, one in enumerate(SMALL[:3])],
+        [*SMALL[:3], alert("USD", 100)],
+    ],
+    ids=["two parts", "one is most of it", "one after the other", "the organisation"],
+)
+def test_parts_that_may_have_causes_of_their_own_stay_incidents_of_their_own(seen):
+    whole = [] if seen[-1].subject in {ACCOUNT, "USD"} else [alert(ACCOUNT, 70)]
+    parts = [one.subject for one in seen if one.subject not in {ACCOUNT, "USD"}]
+    assert sorted(scopes(*seen, *whole)) == sorted(parts)
+
+
+def test_what_was_taken_over_is_over_and_says_by_whom_it_is_told():
+    cases = folded(*SMALL)
+    turn = fold(cases, alert(ACCOUNT, 100))
+    assert turn is not None
+    assert [one.case.incident(None).state for one in turn.taken] == ["resolved"] * 4
+    assert {one.move.why for one in turn.taken if one.move is not None} == {f"it is part of incident {turn.case.id}"}
+    with pytest.raises(ForbiddenMoveError, match="none of its alerts fires any more"):
+        request(turn.taken[0].case, wish("reopen"))
+    [still] = [turn.case]
+    ended = fold([still, *(one.case for one in turn.taken)], over(SMALL[4]))
+    assert ended is not None
+    assert (ended.case.id, len(ended.case.firing)) == (still.id, 5)
+
+
+def test_a_part_that_grows_into_most_of_a_wider_rise_becomes_one_incident_with_it():
+    early, wide = alert(ACCOUNT_S3, 10), alert(S3, 100)
+    assert scopes(early, wide) == [ACCOUNT_S3, S3]
+    grown = alert(ACCOUNT_S3, 95, version=2, change="updated")
+    [case] = folded(early, wide, grown)
+    assert (case.incident(None).scope, case.incident(None).alert_count) == (ACCOUNT_S3, 2)
+    assert scopes(early, wide, alert(ACCOUNT_S3, 40, version=2, change="updated")) == [ACCOUNT_S3, S3]
+
+
+def test_an_incident_that_somebody_cares_for_is_not_taken_over():
+    first, *others = folded(*SMALL)
+    cared = request(first, wish("acknowledge"))
+    assert cared is not None
+    turn = fold([cared.case, *others], alert(ACCOUNT, 100))
+    assert turn is not None
+    assert cared.case.id not in {one.case.id for one in turn.taken}
 
 
 def test_a_wide_rise_that_nothing_known_explains_is_its_own_incident():
