@@ -5,11 +5,12 @@ they pay for.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
 from math import ceil, isfinite, sqrt
 from typing import Any
 
+_MONTHS = 4
 _GAIN = 0.1
 _FIRST_DAYS = 5
 _ENDED = 0.2
@@ -42,6 +43,8 @@ class CreditBurn:
         All that was used.
     ended
         Whether the end was told.
+    months
+        Used in each of the last months, by their names as `2026-03`.
     """
 
     days: int = 0
@@ -50,6 +53,7 @@ class CreditBurn:
     burn_square: float = 0.0
     used: float = 0.0
     ended: bool = False
+    months: dict[str, float] = field(default_factory=dict)
 
     def learn(self, day: date, credit: float, usage: float) -> CreditEnd | None:
         """Learn a settled day, and say when the credit has ended with it.
@@ -81,7 +85,13 @@ class CreditBurn:
         self.burn += gain * error
         self.burn_square = (1 - gain) * (self.burn_square + gain * error * error)
         self.used += paid
+        name = f"{day:%Y-%m}"
+        self.months = dict(sorted((self.months | {name: self.months.get(name, 0.0) + paid}).items())[-_MONTHS:])
         return None
+
+    def paid(self, first: date, last: date) -> float:
+        """Return what was used in the months from that of one day to that of another, as far back as they are kept."""
+        return sum(used for name, used in self.months.items() if f"{first:%Y-%m}" <= name <= f"{last:%Y-%m}")
 
     def runs_out(self, today: date, granted: float) -> tuple[date, date, date] | None:
         """Return the day on which a credit of `granted` currency units runs out: early, likely, late (90 % between).

@@ -22,6 +22,7 @@ _WEEK = (6, 8)
 _YEAR = (360, 370)
 _TOLERANCE = 0.02
 _SPREADS = 5.0
+_TO_DEVIATION = 1.4826
 _TWICE = (1.7, 2.3)
 _ENOUGH_FOR_A_CYCLE = 2
 _A_WEEK = 7
@@ -78,6 +79,25 @@ class FeeCalendar:
         if len(self.charges) < _ENOUGH_FOR_A_CYCLE:
             return None
         return _after(self._regular()[-1], self.cycle, self._anchor())
+
+    def coming(self, today: date, until: date) -> list[date]:
+        """Return the days up to one on which charges are due; one that is late may still come within its grace."""
+        found: list[date] = []
+        day = self.due()
+        while day is not None and day <= until:
+            if day + timedelta(days=self.grace_days) >= today:
+                found.append(day)
+            day = _after(day, self.cycle, self._anchor())
+        return found
+
+    @property
+    def spread(self) -> float:
+        """The standard deviation of a charge, as a share of what is expected."""
+        amounts = list(self.charges.values())[-6:]
+        if len(amounts) < _ENOUGH_FOR_A_SPREAD:
+            return 10 * _TOLERANCE
+        middle = median(amounts)
+        return max(_TOLERANCE / 4, _TO_DEVIATION * median(abs(amount / middle - 1) for amount in amounts))
 
     def expected(self, before: date | None = None) -> float:
         """Return the amount of a charge, by those before a day: 0 when there were none."""

@@ -4,7 +4,7 @@ Fees of every day have seasons and noise as usage has, and are left to the model
 a series and its charge class.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -56,6 +56,14 @@ class Calendars:
     def flows(self, key: str) -> bool:
         """Say whether a fee is charged every day."""
         return key in self._fees and self._fees[key].flows
+
+    def by_cycle(self) -> Iterator[tuple[str, FeeCalendar]]:
+        """Yield the fees that are not charged every day."""
+        return ((key, one) for key, one in sorted(self._fees.items()) if one.charges and not one.flows)
+
+    def credits(self) -> Iterator[tuple[str, CreditBurn]]:
+        """Yield the credits."""
+        return iter(sorted(self._credits.items()))
 
     def has_credit(self, key: str) -> bool:
         """Say whether a series ever had a credit."""

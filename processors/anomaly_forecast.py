@@ -1,8 +1,8 @@
 """What the series of a lane come to by the end of the day, the month and the quarter, after a close.
 
 Days that are settled count as they are, at their newest restatement. Of later ones that were read, what is visible is
-weighed against what is expected; the rest is foretold by the models that score them (`detection.forecast`). Only what
-the models score is foretold: usage, and fees of every day.
+weighed against what is expected; the rest is foretold by the models that score them (`detection.forecast`): usage, and
+fees of every day. What comes by the calendar is added (`processors.anomaly_dues`).
 """
 
 from collections.abc import Sequence
@@ -14,6 +14,8 @@ from detection.calibration import Floats
 from detection.forecast import HORIZONS, Horizon, day_end, end_of, start_of, to_come
 from processors.announced import number_of
 from processors.anomaly_bank import Bank, Look
+from processors.anomaly_calendars import Calendars
+from processors.anomaly_dues import Amounts, Days, dues
 from schemas.events import CostAggregate, CostForecast
 from spendstream.clock import day_number, day_of, to_millis
 
@@ -26,20 +28,40 @@ _MOST = 1e19
 _DAY_MS = 86_400_000
 
 
-def foretold(bank: Bank, looks: Sequence[Look], event: CostAggregate) -> CostForecast | None:
-    """Return forecasts of all series that are known well enough; None when there is none."""
+def foretold(
+    bank: Bank, looks: Sequence[Look], event: CostAggregate, calendars: Calendars, told: int
+) -> CostForecast | None:
+    """Return forecasts of all series that are known well enough; None when there is none.
+
+    Parameters
+    ----------
+    told
+        The last day whose fees were judged, since 1970.
+    """
     settled = bank.series.levels.period
     known = [row for row in range(len(bank)) if bank.days_known(row) >= _KNOWN_DAYS]
     if settled is None or not known:
         return None
     today = max(to_millis(event.closed_at) // _DAY_MS, settled)
     open_days = _open_days(bank, looks, settled, today)
-    foretold_by = [_horizon(bank, one, settled, today, open_days) for one in HORIZONS]
-    keys = [bank.keys[row].rpartition("|") for row in known]
+    flows = {one: _horizon(bank, one, settled, today, open_days) for one in HORIZONS}
+    rows = [(bank.keys[row], one, flows[one][:, row].tolist()) for one in HORIZONS for row in known]
+
+    def usage(key: str, horizon: Horizon) -> Amounts | None:
+        row = bank.rows.get(key)
+        if row is None or bank.days_known(row) < _KNOWN_DAYS:
+            return None
+        so_far, mean, lower, upper = flows[horizon][:, row].tolist()
+        return so_far, mean, lower, upper
+
+    rows += [
+        (key, one, list(amounts)) for key, one, amounts in dues(calendars, Days(settled, told, today), usage, _WIDTH)
+    ]
+    keys = [key.rpartition("|") for key, _, _ in rows]
     series = sorted({name for name, _, _ in keys})
     places = {name: place for place, name in enumerate(series)}
-    amounts = np.concatenate([column[:, known] for column, _ in foretold_by], axis=1)
-    so_far, mean, lower, upper = (_units(column) for column in amounts)
+    so_far, mean, lower, upper = (_units(column) for column in np.array([amounts for _, _, amounts in rows]).T)
+    ends = {one: day_number(end_of(day_of(today), one)) for one in HORIZONS}
     return CostForecast(
         run=event.run,
         version=number_of(event),
@@ -50,10 +72,10 @@ def foretold(bank: Bank, looks: Sequence[Look], event: CostAggregate) -> CostFor
         settled=day_of(settled),
         coverage=COVERAGE,
         series=series,
-        row_series=[places[name] for name, _, _ in keys] * len(HORIZONS),
-        row_kind=[int(kind) for _, _, kind in keys] * len(HORIZONS),
-        row_horizon=[number for number in range(len(HORIZONS)) for _ in known],
-        row_end=[last for _, last in foretold_by for _ in known],
+        row_series=[places[name] for name, _, _ in keys],
+        row_kind=[int(kind) for _, _, kind in keys],
+        row_horizon=[HORIZONS.index(one) for _, one, _ in rows],
+        row_end=[ends[one] for _, one, _ in rows],
         row_so_far=so_far,
         row_mean=mean,
         row_lower=lower,
@@ -78,8 +100,8 @@ def all_foretold(event: CostAggregate) -> CostForecast:
 
 def _horizon(
     bank: Bank, horizon: Horizon, settled: int, today: int, open_days: dict[int, tuple[Floats, Floats]]
-) -> tuple[Floats, int]:
-    """Return so far, mean, lower and upper by series (4 × series), and the last day of a horizon."""
+) -> Floats:
+    """Return so far, mean, lower and upper by series (4 × series)."""
     first = day_number(start_of(day_of(today), horizon))
     last = day_number(end_of(day_of(today), horizon))
     actual = bank.cost_since(first) if first <= settled else np.zeros(len(bank))
@@ -91,7 +113,7 @@ def _horizon(
         later, squared = to_come(bank.series.levels, last - today, today - settled + 1)
         mean, variance = mean + later, variance + squared
     width = _WIDTH * np.sqrt(variance)
-    return np.array([actual, actual + mean, actual + np.maximum(mean - width, 0.0), actual + mean + width]), last
+    return np.array([actual, actual + mean, actual + np.maximum(mean - width, 0.0), actual + mean + width])
 
 
 def _units(amounts: Floats) -> list[int]:

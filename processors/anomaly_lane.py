@@ -212,7 +212,7 @@ class Lane:
         head = self._head
         if not self._learnt and head.at // _HOUR_MS == head.foretold // _HOUR_MS:
             return []
-        found = foretold(self._bank, looks, event)
+        found = foretold(self._bank, looks, event, self._calendars, head.told or 0)
         if found is not None:
             head.foretold = head.at
         return [] if found is None else [found]

@@ -9,7 +9,20 @@ import pytest
 from detection.forecast import HORIZONS, Horizon
 from schemas.events import CostForecast
 from spendstream.clock import day_of as day_of_number
-from tests.processors.announcements import EC2, FIRST, RDS, S3, USAGE, Watched, announcement, day_of, ordinary
+from tests.processors.announcements import (
+    CREDIT,
+    EC2,
+    FEE,
+    FIRST,
+    RDS,
+    S3,
+    USAGE,
+    Costs,
+    Watched,
+    announcement,
+    day_of,
+    ordinary,
+)
 
 _UNIT = 10**18
 DAYS = (date(2026, 5, 20) - FIRST).days
@@ -23,10 +36,10 @@ def _read() -> Watched:
     return watched
 
 
-def figures(event: CostForecast, series: str, horizon: Horizon) -> dict[str, float]:
+def figures(event: CostForecast, series: str, horizon: Horizon, kind: int = USAGE) -> dict[str, float]:
     """Return so far, mean, lower and upper of one forecast, in dollars."""
-    places = zip(event.row_series, event.row_horizon, strict=True)
-    wanted = (event.series.index(series), HORIZONS.index(horizon))
+    places = zip(event.row_series, event.row_horizon, event.row_kind, strict=True)
+    wanted = (event.series.index(series), HORIZONS.index(horizon), kind)
     row = next(number for number, place in enumerate(places) if place == wanted)
     names = ("so_far", "mean", "lower", "upper")
     return {name: getattr(event, f"row_{name}")[row] / _UNIT for name in names}
@@ -100,3 +113,37 @@ def test_nothing_is_foretold_of_series_that_are_hardly_known():
     watched.announce({day: ordinary(day) for day in range(20)}, 20)
 
     assert watched.forecasts == []
+
+
+def with_fee_and_credit(day: int) -> Costs:
+    """Return an ordinary day; RDS has a fee of 100 dollars on each third, and a credit pays half of EC2."""
+    costs = ordinary(day)
+    costs[EC2, CREDIT] = -0.5 * costs[EC2, USAGE]
+    return costs | ({(RDS, FEE): 100.0} if day_of(day).day == 3 else {})
+
+
+@cache
+def _read_with_fees() -> CostForecast:
+    watched = Watched()
+    watched.announce({day: with_fee_and_credit(day) for day in range(60)}, 60)
+    watched.read(60, DAYS - 1, with_fee_and_credit)
+    return watched.forecasts[-1]
+
+
+@pytest.mark.parametrize(("horizon", "so_far", "in_all"), [("day", 0, 0), ("month", 100, 100), ("quarter", 200, 300)])
+def test_a_fee_is_foretold_by_its_calendar(horizon, so_far, in_all):
+    found = figures(_read_with_fees(), RDS, horizon, FEE)
+
+    assert (found["so_far"], found["mean"]) == pytest.approx((so_far, in_all))
+    assert found["lower"] <= in_all <= found["upper"]
+
+
+@pytest.mark.parametrize(("horizon", "first"), [("month", date(2026, 5, 1)), ("quarter", date(2026, 4, 1))])
+def test_a_credit_is_foretold_with_the_usage_that_it_pays(horizon, first):
+    event = _read_with_fees()
+    found, usage = figures(event, EC2, horizon, CREDIT), figures(event, EC2, horizon)
+
+    closed = day_of(DAYS - 2)
+    assert found["so_far"] == pytest.approx(-0.5 * cost(EC2, first, closed), rel=1e-6)
+    assert found["mean"] == pytest.approx(-0.5 * usage["mean"], rel=0.02)
+    assert found["lower"] < found["mean"] < found["upper"]
