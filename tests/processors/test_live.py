@@ -30,7 +30,7 @@ HISTORY: list[Event] = [
 
 def expected(history: Sequence[Event] = HISTORY) -> Announced:
     result = Announced()
-    feed(BatchDriver(steps(Settings()), result), history)
+    feed(BatchDriver(steps(Settings(detection={"enabled": False})), result), history)
     return result
 
 
