@@ -229,6 +229,7 @@ def test_the_policy_holds_what_the_settings_need_and_no_more():
         cloudwatch={"enabled": True, "accounts": [{"account": "222222222222", "role_arn": ROLE}]},
         focus=[{"name": "main", "path": "s3://bills/focus/"}],
         recording={"target": "s3://tapes"},
+        alerts={"mail_events": "https://sqs.eu-west-1.amazonaws.com/111111111111/mail"},
     )
     found = policies(settings)
     assert found[ROLE]["Statement"][0]["Action"] == ["cloudwatch:GetMetricData", "cloudwatch:ListMetrics"]
@@ -237,6 +238,7 @@ def test_the_policy_holds_what_the_settings_need_and_no_more():
         "AssumeRoles": [ROLE],
         "ListExport0": ["arn:aws:s3:::bills"],
         "ReadExport0": ["arn:aws:s3:::bills/focus/*"],
+        "ReadMailEvents": ["arn:aws:sqs:eu-west-1:111111111111:mail"],
         "KeepRecording": ["arn:aws:s3:::tapes/*"],
     }
 
