@@ -351,6 +351,7 @@ def texts_of_mail(mail: EmailMessage) -> Iterator[str]:
     assert set(mail.keys()) <= {
         *("From", "To", "Subject", "Date", "Message-ID", "References", "In-Reply-To", "MIME-Version", "Content-Type"),
         *("Auto-Submitted", "X-Auto-Response-Suppress", "X-Peer", "X-MailFrom", "X-RcptTo"),
+        *("X-Spendstream-Id", "X-Spendstream-Receiver"),
     }
     yield str(mail["Subject"])
     text, html = mail.get_body(("plain",)), mail.get_body(("html",))
