@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from alerts.findings import Finding
 from alerts.rules import Rule
+from alerts.wording import name_of
 from processors.step import Json
 from schemas.events import Alert, AlertChange
 from spendstream.clock import day_of, from_millis, to_millis
@@ -151,6 +152,7 @@ def _resolved(
     at: datetime,
     run: str,
 ) -> Alert:
-    says = "its period ended" if change == "ended" else f"the rule {rule.id} was changed, switched off or removed"
+    why = "its period ended" if change == "ended" else f"the rule {rule.id} was changed, switched off or removed"
+    says = f"{subject if currency is None else name_of(subject)}: {why}"
     finding = Finding(track="", rank=0, severity=held["severity"], says=says, observed_at=at, day=held["day"])
     return _say(rule, subject, currency, held, finding, change, run)[1]

@@ -8,7 +8,7 @@ State of a partition (keys):
 - `rule/{id}`: the rule as it was applied last;
 - `figures/{series}`: what is known of a series that a rule watches;
 - `memory/{rule}/{subject}`: what a rule said of a series, a source, or an anomaly (by its id);
-- `anomaly/{id}`: the newest version seen, and while it is open all of it: a rule that comes later looks at it too;
+- `anomaly/{id}`: what is known of an anomaly (`alerts.open_anomalies`);
 - `source/…`, `health/…`: what time alone may change, in one partition only (`alerts.timed`);
 - `part/…`, `base/…`: shares of totals of other partitions (`alerts.shares`); what waits for these (`alerts.pairing`);
 - `forecast/…`, `coming`: what is ahead of a series (`alerts.foretold`), and what waits for that;
@@ -24,8 +24,9 @@ from typing import Any, get_args
 from alerts.detailed import Detailed
 from alerts.edge import fires, judge, withdraw
 from alerts.figures import Figures, learn
-from alerts.findings import Finding, of_anomaly
+from alerts.findings import Finding
 from alerts.foretold import Foretold
+from alerts.open_anomalies import OpenAnomalies
 from alerts.rule_files import unpacked
 from alerts.rules import AnomalyRule, FeeRule, HealthRule, Rule, ThresholdRule, TimedRule, TotalRule
 from alerts.shares import Applied, Shares
@@ -34,7 +35,6 @@ from alerts.total_findings import days_looked_at, of_totals, with_course
 from processors.ledger import book_of
 from processors.series import Level, Series, parse, partition_of
 from processors.step import Json, Output, State, Step
-from schemas.codec import Codec
 from schemas.events import (
     Alert,
     AlertBase,
@@ -46,12 +46,10 @@ from schemas.events import (
     HealthFact,
     Tick,
 )
-from schemas.repository import RepositorySchemas
 from spendstream.clock import day_number, to_millis
 from spendstream.topics import AGGREGATES, ALERTS, ANOMALIES, BASES, FORECASTS, HEALTH, RULES
 
 _TICK = timedelta(minutes=1)
-_CODEC = Codec(RepositorySchemas())
 #: The one partition that judges what is no cost: every partition hears of every reading.
 TIMED_AT = 0
 
@@ -107,9 +105,7 @@ class RulePartition:
         self._detailed = Detailed()
         for key, figures in state.scan("figures/"):
             self._detailed.note(key.removeprefix("figures/"), Figures.load(figures))
-        self._open: dict[str, CostAnomaly] = {}
-        for key, seen in state.scan("anomaly/"):
-            self._know_anomaly(key.removeprefix("anomaly/"), seen)
+        self._anomalies = OpenAnomalies(state, self._judge)
         # Of each rule, what it fires for: (key of its memory, subject).
         self._firing: dict[str, dict[str, str]] = {}
         for key, memory in state.scan("memory/"):
@@ -154,8 +150,8 @@ class RulePartition:
         self._counts["rules_applied"] += 1
         rule = self._rules.get(event.id)
         if isinstance(rule, AnomalyRule | FeeRule):
-            for _, anomaly in sorted(self._open.items()):
-                said += self._judge_anomaly(rule, anomaly)
+            for anomaly in self._anomalies.open():
+                said += self._anomalies.judged(rule, anomaly)
         return self._out(said)
 
     def _know(self, name: str, applied: Any) -> None:  # noqa: ANN401 - plain data of the state
@@ -191,31 +187,14 @@ class RulePartition:
     # Facts
 
     def _of_anomaly(self, event: CostAnomaly) -> list[Output]:
-        key = f"anomaly/{event.id}"
-        known: Any = self._state.get(key)
-        if known is not None and event.version < known[0]:
+        if not self._anomalies.hear(event):
             self._counts["anomalies_known"] += 1
             return []
-        is_open = event.state in {"open", "updated"}
-        seen: Json = [event.version, _CODEC.encode(event).hex() if is_open else None]
-        if seen != known:
-            self._state.put(key, seen)
-            self._know_anomaly(event.id, seen)
         said: list[Alert] = []
         for rule in self._rules.values():
             if isinstance(rule, AnomalyRule | FeeRule):
-                said += self._judge_anomaly(rule, event)
+                said += self._anomalies.judged(rule, event)
         return self._out(said)
-
-    def _judge_anomaly(self, rule: AnomalyRule | FeeRule, event: CostAnomaly) -> list[Alert]:
-        finding = of_anomaly(rule, event)
-        return [] if finding is None else self._judge(rule, event.series, event.id, [finding])
-
-    def _know_anomaly(self, name: str, seen: Any) -> None:  # noqa: ANN401 - plain data of the state
-        self._open.pop(name, None)
-        event = None if seen[1] is None else _CODEC.decode(bytes.fromhex(seen[1]))
-        if isinstance(event, CostAnomaly):
-            self._open[name] = event
 
     def _of_totals(self, event: CostAggregate) -> list[Output]:
         last: Any = self._state.get("version")
