@@ -174,7 +174,7 @@ class Case:
             kind=told.kind,
             rules=sorted({alert.rule for alert in self.alerts.values()}),
             currency=told.currency,
-            says=says,
+            says=says if self.into is None else f"it is part of incident {self.into}: {says}",
             actual=told.actual if told.subject == scope else None,
             expected=told.expected if told.subject == scope else None,
             impact_per_day=_scaled(told.impact_per_day, size),

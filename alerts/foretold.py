@@ -29,6 +29,8 @@ from spendstream.money import from_units
 Judge = Callable[[Rule, str, list[Finding]], list[Alert]]
 #: Gives the rule of an id with the time (ms) when it was applied; None when there is none.
 Applied = Callable[[str], tuple[Rule, int] | None]
+#: Gives all rules that are applied.
+Rules = Callable[[], Iterable[Rule]]
 
 
 class Foretold:
@@ -40,8 +42,8 @@ class Foretold:
         The state of the partition.
     levels
         Levels of series that detection foretells; empty: it is switched off.
-    rules, watchers
-        Give a rule by its id, and the rules that look at a series.
+    rules, applied, watchers
+        Give all rules, a rule by its id, and the rules that look at a series.
     judge
         Called with a rule, a series, and what was found.
     """
@@ -50,16 +52,22 @@ class Foretold:
         self,
         state: State,
         levels: frozenset[Level],
-        rules: Applied,
+        rules: Rules,
+        applied: Applied,
         watchers: Callable[[str], Iterable[TotalRule]],
         judge: Judge,
     ) -> None:
         self._state = state
         self._levels = levels
         self._rules = rules
+        self._applied = applied
         self._watchers = watchers
         self._judge = judge
         self._pairing = Pairing(state, "forecasts")
+
+    @property
+    def _is_asked(self) -> bool:
+        return bool(self._levels) and any(bars_ahead(rule) for rule in self._rules())
 
     def awaits(self, rule: TotalRule, series: str) -> bool:
         """Tell whether what a rule finds ahead of a series waits for detection."""
@@ -67,14 +75,14 @@ class Foretold:
 
     def announced(self, event: CostAggregate, figures: Iterable[tuple[str, Figures]]) -> list[Alert]:
         """Take an announcement, all parts of it, with the series that it changed."""
-        if not self._levels:
+        if not self._is_asked:
             return []
         held: list[Any] = []
         for series, known in figures:
             for rule in self._watchers(series):
                 if not bars_ahead(rule) or not self.awaits(rule, series):
                     continue
-                ahead, applied = ahead_of(rule, series, known, event.closed_at), self._rules(rule.id)
+                ahead, applied = ahead_of(rule, series, known, event.closed_at), self._applied(rule.id)
                 if ahead is not None and applied is not None:
                     held.append([rule.id, applied[1], ahead.dump()])
         number = number_of(event)
@@ -82,7 +90,7 @@ class Foretold:
 
     def hear(self, event: CostForecast) -> list[Alert]:
         """Take forecasts, or word that all were told that follow from an announcement."""
-        if not self._levels:
+        if not self._is_asked:
             return []
         known: Any = self._state.get("coming")
         coming = dict(known[1]) if known is not None and known[0] == event.version else {}
@@ -91,6 +99,12 @@ class Foretold:
             return []
         self._state.delete("coming")
         return self._met(self._pairing.hear(event.version, "", str(event.version), coming))
+
+    def forget(self) -> None:
+        """Forget what waits, once no rule looks ahead any more."""
+        if not self._is_asked:
+            self._pairing.clear()
+            self._state.delete("coming")
 
     def _bands(self, event: CostForecast) -> dict[str, Any]:
         """Return what is foretold of the series that a rule waits for: [last day, mean, lower, upper, coverage]."""
@@ -115,7 +129,7 @@ class Foretold:
                 for series, band in sorted(bands.items()):
                     self._state.put(f"forecast/{series}", band)
             for name, at, plain in one.held:
-                applied = self._rules(name)
+                applied = self._applied(name)
                 if applied is None or applied[1] != at or not bars_ahead(applied[0]):
                     continue
                 ahead = Ahead.load(plain)

@@ -81,6 +81,11 @@ def fold(cases: Sequence[Case], alert: Alert) -> Turn | None:
         case, shared = found
         turn = _changed(replace(case, shared=(*case.shared, alert.id)) if shared else case, alert)
         return _joined(cases, turn, alert.observed_at)
+    just_over = max(
+        (case for case in cases if _is_told_anew(case, alert)), key=lambda case: case.changed_at, default=None
+    )
+    if just_over is not None:
+        return _joined(cases, _changed(just_over, alert), alert.observed_at)
     digest = hashlib.sha256(f"{alert.run}|{alert.id}|{alert.version}".encode()).hexdigest()[:16]
     case = Case(digest, alert.run, 1, "firing", alert.observed_at, alert.observed_at, {alert.id: alert})
     begun = Turn(case, Move(None, "firing", alert.observed_at, SYSTEM, f"{alert.rule}: {_SAYS[alert.change]}"))
@@ -119,6 +124,19 @@ def _begins_anew(holder: Case, alert: Alert) -> bool:
     """
     ended = holder.state == "resolved" and not holder.firing
     return alert.change == "crossed" and ended and alert.observed_at - holder.changed_at > JOIN
+
+
+def _is_told_anew(case: Case, alert: Alert) -> bool:
+    """Tell whether an alert says otherwise what a case said that is just over, as that a fee was doubled, in fact."""
+    return (
+        alert.kind in FOLDED
+        and case.folds
+        and not case.firing
+        and alert.observed_at - case.changed_at <= AT_ONCE
+        and any(one.subject == alert.subject for one in case.alerts.values())
+        and (case.scope.amount < 0) == (change_of(alert) < 0)
+        and _begun_together(case, alert)
+    )
 
 
 def _changed(case: Case, alert: Alert) -> Turn:

@@ -99,7 +99,9 @@ class RulePartition:
             self._about_shares,
             self._judge_series,
         )
-        self._foretold = Foretold(state, options.foretold, self._applied, self._watchers, self._judge_series)
+        self._foretold = Foretold(
+            state, options.foretold, self._rules.values, self._applied, self._watchers, self._judge_series
+        )
         for key, applied in state.scan("rule/"):
             self._know(key.removeprefix("rule/"), applied)
         self._detailed = Detailed()
@@ -146,6 +148,7 @@ class RulePartition:
         if self._rules.pop(event.id, None) is not None:
             self._shares.forget(event.id)
         self._know(event.id, applied)
+        self._foretold.forget()
         self._watching.clear()
         self._counts["rules_applied"] += 1
         rule = self._rules.get(event.id)

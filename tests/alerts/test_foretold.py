@@ -159,6 +159,7 @@ def test_what_waits_for_a_rule_that_goes_says_nothing():
     at_work = Partition(AHEAD).feed(first)
     at_work.feed(AlertRule(id=AHEAD.id, applied_at=T, by="ann", definition=None))
     assert at_work.feed(told_all(first)).said == []
+    assert not [key for key in at_work.state.entries if key.startswith(("queue/", "here/", "there/", "coming"))]
 
 
 def test_an_announcement_of_which_detection_never_told_is_judged_with_the_next():

@@ -137,6 +137,7 @@ def test_what_was_taken_over_is_over_and_says_by_whom_it_is_told():
     assert turn is not None
     assert [one.case.incident(None).state for one in turn.taken] == ["resolved"] * 4
     assert {one.move.why for one in turn.taken if one.move is not None} == {f"it is part of incident {turn.case.id}"}
+    assert turn.taken[0].case.incident(None).says.startswith(f"it is part of incident {turn.case.id}: USD/")
     with pytest.raises(ForbiddenMoveError, match="none of its alerts fires any more"):
         request(turn.taken[0].case, wish("reopen"))
     [still] = [turn.case]
@@ -246,6 +247,15 @@ def test_an_alert_that_fires_again_later_is_a_new_incident():
     ended = fold(cases, over(one, version=4))
     assert ended is not None
     assert ended.case.id == cases[1].id
+
+
+def test_what_is_told_otherwise_at_once_opens_its_incident_again():
+    changed = alert(ACCOUNT_S3, 100, kind="fee", shape="fee_changed", charges=["recurring_fee"])
+    doubled = replace(changed, id="doubled", shape="fee_doubled", observed_at=T + timedelta(hours=24))
+    [case] = folded(changed, over(changed, observed_at=T + timedelta(hours=24)), doubled)
+    assert (case.state, [one.id for one in case.firing]) == ("firing", ["doubled"])
+    later = replace(doubled, observed_at=T + timedelta(days=3))
+    assert len(folded(changed, over(changed), later)) == 2
 
 
 def test_an_alert_that_fires_again_soon_opens_its_incident_again():
