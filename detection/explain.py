@@ -13,7 +13,6 @@ Neill, D., 2012. Fast subset scan for spatial pattern detection. Journal of the 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from math import sqrt
 
 import numpy as np
 
@@ -151,37 +150,3 @@ def began(z: Floats, within: int) -> int:
     while start > 0 and z[start - 1] * side > _ALREADY:
         start -= 1
     return start
-
-
-@dataclass(frozen=True, slots=True)
-class Impact:
-    """What an incident costs, in currency units: so far, a day, and by the month's end if it goes on."""
-
-    so_far: float
-    a_day: float
-    to_month_end: float
-
-
-def impact(actual: Sequence[float], expected: Sequence[float], periods_left: int, a_day: int = 1) -> Impact:
-    """Return the impact of an incident from its start.
-
-    Parameters
-    ----------
-    actual, expected
-        Costs of its periods so far.
-    periods_left
-        Periods to the month's end.
-    a_day
-        Periods in a day.
-    """
-    excess = [have - want for have, want in zip(actual, expected, strict=True)]
-    so_far = sum(excess)
-    recent = excess[-a_day:]
-    each = sum(recent) / len(recent) if recent else 0.0
-    return Impact(so_far, each * a_day, so_far + each * periods_left)
-
-
-def likeness(one: Floats, other: Floats) -> float:
-    """Return how alike two incidents are, −1 to 1: the cosine of their residuals by sub-series or period."""
-    size = sqrt(float(one @ one) * float(other @ other))
-    return float(one @ other) / size if size > 0 else 0.0

@@ -21,6 +21,7 @@ from processors.anomaly_forecast import all_foretold
 from processors.anomaly_head import LaneOptions
 from processors.anomaly_hours import HourRow
 from processors.anomaly_lane import Lane, Row
+from processors.ledger import book_of
 from processors.series import Level, parse, quoted
 from processors.step import Output, State, Step
 from schemas.events import AnomalyFeedback, CostAggregate, CostAnomaly, CostForecast, Event
@@ -101,15 +102,16 @@ class AnomaliesPartition:
             self._counts["announcements_known"] += 1
             return ()
         self._state.put("seen", [event.version, event.part])
-        touched = self._take(event)
+        book = _book_in_view(event)
+        touched = self._take(event, book)
         if event.part < event.parts - 1:
             for lane in touched:
                 lane.save()
             return ()
         told: list[CostAnomaly | CostForecast] = []
         for _, lane in sorted(self._lanes.items()):
-            if lane.has(_book(event)):
-                lane.note(_book(event), event)
+            if lane.has(book):
+                lane.note(book, event)
                 told += lane.close(event)
         told.append(all_foretold(event))
         self._counts["announcements"] += 1
@@ -121,7 +123,7 @@ class AnomaliesPartition:
             return Output(ANOMALIES, self._partition, told.id.encode(), told)
         return Output(FORECASTS, self._partition, b"forecast", told)
 
-    def _take(self, event: CostAggregate) -> list[Lane]:
+    def _take(self, event: CostAggregate, book: str) -> list[Lane]:
         """Hand the totals of an announcement to their lanes, and return these."""
         levels = {*self._options.levels, *(_PARTS if "account_service" in self._options.levels else ())}
         suffix = f"~{quoted(event.view)}" if event.view else ""
@@ -139,7 +141,7 @@ class AnomaliesPartition:
         for name, rows in touched.items():
             lane = self._lane(name)
             lane.take(event.series, rows)
-            lane.join(_book(event))
+            lane.join(book)
         for name, hours in self._hours_of(event, lanes).items():
             if name in touched:
                 self._lanes[name].hours.take(event.series, hours)
@@ -170,5 +172,6 @@ class AnomaliesPartition:
         return sum(lane.series for lane in self._lanes.values())
 
 
-def _book(event: CostAggregate) -> str:
-    return "/".join(quoted(name) for name in (event.source, event.provider, event.billing_account, event.view or ""))
+def _book_in_view(event: CostAggregate) -> str:
+    """Return the book of an announcement; a source's views are books of their own, as their lanes are."""
+    return f"{book_of(event)}/{quoted(event.view or '')}"

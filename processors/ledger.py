@@ -29,7 +29,7 @@ from processors.known_prices import KnownPrices
 from processors.rows import Row, Rows, cut
 from processors.series import partition_of, quoted
 from processors.step import Output, State, Step
-from schemas.events import CostAggregate, CostPartial, CostStatement, Event, ReadingClosed
+from schemas.events import CostAggregate, CostPartial, CostStatement, Event, ReadingClosed, ReadingOpened
 from spendstream.clock import day_number
 from spendstream.topics import HORIZON_DAYS, PARTIALS, STATEMENTS
 
@@ -81,7 +81,7 @@ def ledger(options: LedgerOptions) -> Step:
     )
 
 
-def book_of(event: CostStatement | ReadingClosed | CostPartial | CostAggregate) -> str:
+def book_of(event: CostStatement | ReadingOpened | ReadingClosed | CostPartial | CostAggregate) -> str:
     """Return the key of the book that an event belongs to."""
     return f"{quoted(event.source)}/{quoted(event.provider)}/{quoted(event.billing_account)}"
 

@@ -206,10 +206,10 @@ class _Copy:
         partition = message.partition() or 0
         if isinstance(event, ReadingOpened | ReadingClosed):
             kind = "opened" if isinstance(event, ReadingOpened) else "closed"
-            return Item(kind, message, (), _book(event), event.reading, event.opened_at)  # type: ignore[arg-type]
+            return Item(kind, message, (), book_of(event), event.reading, event.opened_at)  # type: ignore[arg-type]
         if isinstance(event, CostStatement):
             shard = shard_of(event.account, event.service, self._shards)
-            return Item("statement", message, (shard,), _book(event), event.reading, event.read_at)
+            return Item("statement", message, (shard,), book_of(event), event.reading, event.read_at)
         if isinstance(event, CostHead):
             return Item("other", message, (shard_of(event.account, event.service, self._shards),))
         if isinstance(event, UsageMetrics):
@@ -222,10 +222,6 @@ class _Copy:
             old = len(self._partitions)
             return Item("other", message, tuple(shard for shard in range(self._shards) if shard % old == partition))
         return Item("other", message, (partition % self._shards,))
-
-
-def _book(event: CostStatement | ReadingOpened | ReadingClosed) -> str:
-    return book_of(event)  # type: ignore[arg-type]
 
 
 def _explained(error: KafkaException, name: str) -> str:

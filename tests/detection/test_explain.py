@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from detection.arrivals import Arrivals
-from detection.explain import Leaf, began, impact, likeness, root_cause
+from detection.explain import Leaf, began, root_cause
 
 
 def lattice(changed, by):
@@ -90,19 +90,6 @@ def test_the_start_of_a_slow_rise_is_found():
 def test_what_doubles_began_before_the_window_that_found_it():
     assert began(np.array([0.1, -0.4, 0.3, 3.0, 6.0]), within=1) == 3
     assert began(np.array([0.1, -0.4, 0.3, -3.0, 6.0]), within=1) == 4
-
-
-def test_impact_so_far_a_day_and_to_the_months_end():
-    found = impact([150, 160], [100, 100], periods_left=10)
-
-    assert (found.so_far, found.a_day, found.to_month_end) == (110, 60, 710)
-
-
-def test_incidents_of_one_shape_are_alike():
-    one = np.array([3.0, 0, 5])
-
-    assert likeness(one, 2 * one) == pytest.approx(1)
-    assert likeness(one, np.zeros(3)) == 0
 
 
 def test_a_large_new_series_passes_where_small_ones_come_daily():

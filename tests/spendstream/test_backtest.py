@@ -42,8 +42,8 @@ TRUTH = {
 def bill(day: int) -> Costs:
     """Return a day; EC2 costs much more on three of them, and RDS on the second."""
     costs = ordinary(day)
-    costs[EC2, USAGE] *= 2.5 if DAYS <= day < DAYS + 3 else 1.0
-    costs[RDS, USAGE] *= 4.0 if day == DAYS + 1 else 1.0
+    costs[EC2, USAGE] *= 12.0 if DAYS <= day < DAYS + 3 else 1.0
+    costs[RDS, USAGE] *= 12.0 if day == DAYS + 1 else 1.0
     return costs
 
 
