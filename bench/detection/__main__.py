@@ -13,10 +13,12 @@ from bench.detection import (
     bills_forecast,
     bills_pictures,
     bills_power,
+    bills_rivals,
     bills_tables,
     many,
     monitoring,
     nab_corpus,
+    nab_forest,
     nab_ours,
     speed,
 )
@@ -43,6 +45,11 @@ def nab(folder: Path, seed: int) -> tuple[Verdicts, Nested, list[str]]:
             verdict = fitted(corpus, scores, weights)
             verdicts.setdefault(detector, {})[profile] = verdict
             wrong += nab_corpus.differences(folder, detector, profile, verdict)
+    if bills_rivals.PYTHON.exists():
+        told = nab_forest.scores(series)
+        for profile, weights in nab_corpus.profiles(folder).items():
+            for how, verdict in nab_forest.verdicts(corpus, series, told, weights).items():
+                verdicts.setdefault(how, {})[profile] = verdict
     seen, nested = nab_ours.see(series), {}
     for profile, weights in nab_corpus.profiles(folder).items():
         verdicts.setdefault("spendstream, threshold fitted", {})[profile] = nab_ours.fitted(corpus, seen, weights)

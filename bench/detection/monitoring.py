@@ -21,7 +21,7 @@ from rich.table import Table
 
 from bench.detection import monitoring_corpus
 from bench.detection.monitoring_corpus import Series
-from bench.detection.monitoring_detectors import DETECTORS
+from bench.detection.monitoring_detectors import available
 from detection.detector import THRESHOLD
 from detection.one_alert import HABIT, HABIT_SECONDS
 
@@ -178,7 +178,7 @@ def held_out(counts: Counts, seed: int, repeats: int = 20) -> Found:
 def run(corpus: Mapping[str, Series], seed: int) -> dict[str, dict[str, Found]]:
     """Return what each detector finds, alone and with habit; ours also at the threshold that stands in the code."""
     results = {}
-    for name, detect in DETECTORS.items():
+    for name, detect in available().items():
         scores = {one: detect(series) for one, series in corpus.items()}
         alone, lifted = searched(corpus, scores, 0.0), searched(corpus, scores, HABIT)
         results[name] = {

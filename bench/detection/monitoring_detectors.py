@@ -1,7 +1,8 @@
-"""The detectors that are compared on labelled telemetry: ours, and river's with the settings of its documentation.
+"""The detectors that are compared on labelled telemetry: ours, river's as its documentation puts them, and a forest.
 
 LocalOutlierFactor is left out: it takes milliseconds a row. Scores of StandardAbsoluteDeviation have a sign; their
-size is taken, which is to its advantage. A missing value is shown to river's as 0, as they know no missing values.
+size is taken, which is to its advantage. A missing value is shown to all but ours as 0, as they know no missing values.
+A Random Cut Forest is run where the rivals' environment is.
 """
 
 import math
@@ -12,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from river import anomaly, linear_model, optim, preprocessing, time_series
 
+from bench.detection import bills_rivals
 from bench.detection.monitoring_corpus import Series
+from bench.detection.nab_forest import SHINGLE
 from detection.detector import SeriesDetector
 from detection.deviation import DeviationDetector
 
@@ -56,6 +59,10 @@ def _of_target(make: Callable[[], Any]) -> Callable[[Series], Scores]:
     return detect
 
 
+def _forest(series: Series) -> Scores:
+    return bills_rivals.random_cut_forest(np.array(list(_filled(series)))[:, np.newaxis], SHINGLE)[:, 0]
+
+
 def _predictive() -> anomaly.PredictiveAnomalyDetection:
     model = time_series.SNARIMAX(
         p=12,
@@ -80,3 +87,8 @@ DETECTORS: dict[str, Callable[[Series], Scores]] = {
     "river StandardAbsoluteDeviation": _of_target(anomaly.StandardAbsoluteDeviation),
     "river PredictiveAnomalyDetection": _of_target(_predictive),
 }
+
+
+def available() -> dict[str, Callable[[Series], Scores]]:
+    """Return the detectors that can be run here, by name."""
+    return DETECTORS | ({"Random Cut Forest": _forest} if bills_rivals.PYTHON.exists() else {})

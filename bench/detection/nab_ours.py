@@ -45,13 +45,18 @@ class Seen:
     pace: Floats
 
 
+def seconds(times: Sequence[str]) -> list[float]:
+    """Return times as the files write them in seconds of Unix."""
+    return [datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() for text in times]
+
+
 def see(series: Mapping[str, Series]) -> dict[str, Seen]:
     """Show the detector each row of each series once, in order."""
     found = {}
     for name, one in series.items():
         detector = SeriesDetector()
         rows, pace = [], []
-        times = [datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() for text in one.times]
+        times = seconds(one.times)
         for time, value in zip(times, one.values.tolist(), strict=True):
             rows.append(list(detector.views_one(value, time).values()))
             pace.append(detector.pace)

@@ -3,8 +3,9 @@ import json
 import numpy as np
 import pytest
 
+from bench.detection import bills_rivals, monitoring_detectors
 from bench.detection.__main__ import main
-from bench.detection.monitoring import alerting, candidates, count, fitted, held_out
+from bench.detection.monitoring import alerting, candidates, count, fitted, held_out, searched
 from bench.detection.monitoring_corpus import CorpusError, Series, read
 
 HOUR = 3600.0
@@ -113,12 +114,29 @@ def test_a_folder_without_series_is_refused(tmp_path):
         read(tmp_path)
 
 
-def test_the_benchmark_runs_every_detector(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("sys.argv", ["x", "monitoring", "--data", str(folder(tmp_path)), "--json"])
+def bench(folder, monkeypatch, capsys, *, forest):
+    monkeypatch.setattr(bills_rivals, "PYTHON", folder if forest else folder / "missing")
+    monkeypatch.setattr(bills_rivals, "random_cut_forest", lambda values, _: abs(values - 2.0))
+    monkeypatch.setattr("sys.argv", ["x", "monitoring", "--data", str(folder), "--json"])
     assert main() == 0
-    found = json.loads(capsys.readouterr().out)
+    return json.loads(capsys.readouterr().out)
+
+
+def test_the_benchmark_runs_every_detector(tmp_path, monkeypatch, capsys):
+    found = bench(folder(tmp_path), monkeypatch, capsys, forest=False)
     assert found["spendstream"]["alone"]["recall"] == 1.0
     assert len(found) == 8
+
+
+def test_a_random_cut_forest_is_run_where_its_environment_is(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(monitoring_detectors, "DETECTORS", {})
+    found = bench(folder(tmp_path), monkeypatch, capsys, forest=True)
+    assert found["Random Cut Forest"]["alone"]["recall"] == 1.0
+
+
+def test_a_better_threshold_between_the_candidates_is_found():
+    corpus, scores = {"a": series(100, 200)}, {"a": peaks(r100=9, r200=5.01, r300=5, r320=5, r340=5)}
+    assert fitted(searched(corpus, scores, 0.0)).recall == 1.0
 
 
 def test_the_cost_of_a_point_is_measured(monkeypatch, capsys):

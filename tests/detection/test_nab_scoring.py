@@ -4,6 +4,7 @@ import math
 import numpy as np
 import pytest
 
+from bench.detection import bills_rivals, nab_forest
 from bench.detection.__main__ import main
 from bench.detection.nab_scoring import SILENT, Profile, at_threshold, fitted, labels, probation
 
@@ -112,7 +113,8 @@ def nab_folder(folder, threshold):
     return folder
 
 
-def bench(monkeypatch, folder):
+def bench(monkeypatch, folder, *, forest=False):
+    monkeypatch.setattr(bills_rivals, "PYTHON", folder if forest else folder / "missing")
     monkeypatch.setattr("sys.argv", ["bench.detection", "nab", "--data", str(folder), "--json"])
     return main()
 
@@ -120,6 +122,14 @@ def bench(monkeypatch, folder):
 def test_published_scores_are_scored_and_agree_with_the_benchmarks_own_code(tmp_path, monkeypatch, capsys):
     assert bench(monkeypatch, nab_folder(tmp_path, threshold=1.0)) == 0
     assert json.loads(capsys.readouterr().out)["theirs"]["standard"]["score"] == pytest.approx(100.0)
+
+
+def test_a_random_cut_forest_is_scored_where_its_environment_is(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(nab_forest, "random_cut_forest", lambda *_: alerts(10)["a"][:, np.newaxis])
+    assert bench(monkeypatch, nab_folder(tmp_path, threshold=1.0), forest=True) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["Random Cut Forest"]["standard"]["score"] == pytest.approx(100.0)
+    assert found["Random Cut Forest, one alert an incident"]["standard"]["score"] == pytest.approx(100.0)
 
 
 def test_a_disagreement_with_the_benchmarks_own_code_is_said_and_fails(tmp_path, monkeypatch, capsys):

@@ -260,6 +260,21 @@ def test_a_view_and_another_currency_are_lanes_of_their_own():
     assert sorted(lanes) == ["l/EUR", "l/USD", "l/USD~tag:team"]
 
 
+def test_ten_currencies_are_ten_bills_and_only_the_one_that_rose_is_told():
+    watched = with_history(DAYS)
+    currencies = ("EUR", "GBP", "JPY", "CHF", "SEK", "INR", "BRL", "AUD", "CAD")
+
+    def bill(last: float) -> dict[int, Costs]:
+        return {day: {(code, USAGE): 40.0 for code in currencies} for day in range(DAYS)} | {
+            DAYS: {(code, USAGE): last if code == "JPY" else 40.0 for code in currencies}
+        }
+
+    told = watched.announce(bill(400.0), DAYS + 1, billing_account="other")
+
+    assert [(one.currency, one.shape) for one in told] == [("JPY", "spike")]
+    assert sum(key.startswith("l/") for key in watched.driver.states["anomalies"][0]) == 10
+
+
 def test_only_levels_that_are_named_are_scored():
     options = replace(OPTIONS, levels=("organisation",))
 
