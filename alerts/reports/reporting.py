@@ -7,7 +7,7 @@ days ago is history.
 import asyncio
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -39,6 +39,8 @@ from spendstream.settings import ConfigurationError, Settings
 log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 1.0
+#: Stands for a receiver where none is told.
+_NOBODY = ""
 #: So often it is asked whether a period has become more final.
 _ASK_EVERY = timedelta(minutes=10)
 
@@ -154,7 +156,9 @@ class Reporting:
             return telling
         self._routing = routing
         self._editions.clear()
-        self._trying = {key: one for key, one in self._trying.items() if key[-1] in self._lines}
+        self._waits = {key: wait for key, wait in self._waits.items() if key[-1] != _NOBODY}
+        known = {report.id for report in routing.reports}, {receiver.name for receiver in routing.receivers}
+        self._trying = {key: one for key, one in self._trying.items() if key[0] in known[0] and key[-1] in known[1]}
         return made
 
     def _recent(self) -> dict[Key, CostReport]:
@@ -163,7 +167,11 @@ class Reporting:
     async def _look(self, telling: Telling) -> None:
         now = self._clock.now()
         begun = await self._begun(telling, now)
-        late = {key: one for key, one in self._trying.items() if not self._may_wait(key, one, begun)}
+        late = {
+            key: one
+            for key, one in self._trying.items()
+            if not self._may_wait(key, one, begun) and not self._rests(key, now)
+        }
         due = {key: one for key, one in begun.items() if key not in late and not self._rests(key, now)}
         for key, (edition, _) in list(due.items()):
             if await self._holds(telling, key, edition):
@@ -189,11 +197,13 @@ class Reporting:
     async def _begun(self, telling: Telling, now: datetime) -> dict[Key, tuple[Edition, str | None]]:
         """Return what may have to be told, with whom it was meant for where somebody stands in."""
         found: dict[Key, tuple[Edition, str | None]] = {}
+        periods: set[tuple[str, Span]] = set()
         for report in self._routing.reports:
             newest = report.newest(now)
             spans = {Span(one.first_day, one.last_day) for one in self._log.values() if _open(one, report)}
             if now - report.due_at(newest) <= GRACE:
                 spans.add(newest.span)
+            periods |= {(report.id, span) for span in spans}
             for span in sorted(spans, key=lambda span: span.first):
                 for edition in await self._editions_of(telling, report, Period(report.every, span)):
                     for receiver, instead_of in told_of(self._routing, edition, self._log).items():
@@ -201,11 +211,19 @@ class Reporting:
                         logged = self._log.get(key)
                         if span == newest.span if logged is None else _open(logged, report):
                             found[key] = edition, instead_of
+        self._forget(found, periods)
         return found
+
+    def _forget(self, begun: Collection[Key], periods: Collection[tuple[str, Span]]) -> None:
+        """Forget what is known of what nobody has to be told any more."""
+        alive = {*begun, *self._trying, *(_asking(*period) for period in periods)}
+        self._waits = {key: wait for key, wait in self._waits.items() if key in alive}
+        self._held = {key: why for key, why in self._held.items() if key in alive}
+        self._editions = {period: found for period, found in self._editions.items() if period in periods}
 
     async def _editions_of(self, telling: Telling, report: Report, period: Period) -> list[Edition]:
         """Return the editions of a report, asked for anew now and then where it is made for each of something."""
-        name, key = (report.id, period.span), (report.id, "", period.span.first, period.span.last, "")
+        name, key = (report.id, period.span), _asking(report.id, period.span)
         known = self._editions.get(name)
         if self._rests(key, self._clock.now()) or (known is not None and report.for_each is None):
             return known or []
@@ -268,7 +286,7 @@ class Reporting:
                 one.edition, key[-1], self._lines[key[-1]], 0 if logged is None else logged.number + 1
             )
         except (Problem, ConfigurationError, KafkaException) as error:
-            log.warning("%s cannot be given up, for there are no figures: %s", one.edition.name, error)
+            self._no_figures(key, f"{one.edition.name}, which is given up", str(error))
             return
         self._settle(key, event)
         log.error("%s was not told %s of %s: %s", key[-1], one.edition.name, one.edition.period.name, one.error)
@@ -283,6 +301,11 @@ class Reporting:
         failures = 1 if known is None else known.failures + 1
         self._waits[key] = _Wait(self._clock.now() + pause_after(failures), failures, error)
         log.warning("no figures of %s, again in %s: %s", what, pause_after(failures), error)
+
+
+def _asking(report: str, span: Span) -> Key:
+    """Return the key under which it waits to be asked who is told of a report."""
+    return report, "", span.first, span.last, _NOBODY
 
 
 def _name(key: Key) -> str:

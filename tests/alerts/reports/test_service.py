@@ -196,6 +196,18 @@ def test_a_report_that_is_written_while_it_runs_goes_out_and_history_does_not(se
     assert titles(double)[0].startswith("Daily costs")
 
 
+def test_a_receiver_that_is_added_while_it_runs_is_told_too(settings):
+    write(settings, reading(1, BILL))
+    clock = ManualClock(NOW)
+    with WebDouble() as double:
+        configure(settings, double.url)
+        with reporting(settings, clock):
+            wait_until(lambda: len(log_of(settings)) == 1)
+            configure(settings, double.url, "hook, chat")
+            wait_until(lambda: len(log_of(settings)) == 2)
+    assert sorted(got.path for got in double.got) == ["/chat", "/hook"]
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
