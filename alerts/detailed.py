@@ -3,8 +3,6 @@
 So a day that closes unchanged, or on which one of them cost nothing, has to be noticed here: when their book closes it.
 """
 
-from collections.abc import Collection
-
 from alerts.figures import Figures
 
 
@@ -12,8 +10,8 @@ class Detailed:
     """Where the series without windows of one partition stand; an index over its figures."""
 
     def __init__(self) -> None:
-        # Series → book, the day that it is judged at, the newest day that was told.
-        self._known: dict[str, tuple[str, int, int]] = {}
+        # Series → book, the day that it is judged at, whether a later one was told or that one cost something.
+        self._known: dict[str, tuple[str, int, bool]] = {}
 
     def note(self, series: str, figures: Figures) -> None:
         """Take a series as it is known now."""
@@ -21,16 +19,16 @@ class Detailed:
             self._known.pop(series, None)
             return
         newest = max(figures.days)
-        self._known[series] = figures.book, figures.end if figures.end is not None else newest - 1, newest
+        end = newest - 1 if figures.end is None else figures.end
+        self._known[series] = figures.book, end, newest > end or figures.costs_at(end)
 
-    def closed(self, book: str, through: int, firing: Collection[str]) -> list[str]:
-        """Return the series of a book that have something to be judged once its days are closed through a day.
+    def closed(self, book: str, through: int) -> list[str]:
+        """Return the series of a book that are to be judged anew once its days are closed through a day.
 
-        Those are series that were told of a later day than they were judged at. Of `firing` ones that nothing was said
-        is told as well: they cost nothing.
+        Of what is told of no such day, it cost nothing: that is news of those that cost something before.
         """
         return [
             series
-            for series, (its_book, end, newest) in self._known.items()
-            if its_book == book and end < through and (newest > end or series in firing)
+            for series, (its_book, end, has_news) in self._known.items()
+            if its_book == book and end < through and has_news
         ]

@@ -73,15 +73,9 @@ class Figures:
             "book": self.book,
         }
 
-    def close(self, through: int, *, fires: bool) -> None:
-        """Judge it from now on at the newest day through `through`; when it `fires` also at one that it is not told of.
-
-        What nothing is told of cost nothing; whose alert that ends, has to hear of it.
-        """
-        told = [day for day in self.days if day <= through]
-        newest = through if fires else max(told, default=None)
-        if newest is not None:
-            self.end = newest if self.end is None else max(self.end, newest)
+    def costs_at(self, day: int) -> bool:
+        """Tell whether a day is known to have cost anything."""
+        return any(any(amounts) for amounts in self.days.get(day, {}).values())
 
     def total(self, window: str, kinds: frozenset[int], billed: bool) -> int | None:
         """Return the total of a window that ends with `end`; None when nothing is known of it."""
@@ -212,7 +206,9 @@ def _close(figures: Figures, event: CostAggregate, horizon: int) -> None:
     """Move the end of a series without windows (regions, usage types); forget days that no rule looks at."""
     figures.book = book_of(event)
     if not figures.windows and event.closed_through is not None:
-        figures.close(day_number(event.closed_through), fires=False)
+        told = [day for day in figures.days if day <= day_number(event.closed_through)]
+        if told:
+            figures.end = max(told) if figures.end is None else max(figures.end, *told)
     if figures.end is not None:
         figures.days = {day: kinds for day, kinds in figures.days.items() if day > figures.end - horizon}
 

@@ -237,14 +237,11 @@ class RulePartition:
         """Move on the series without windows whose days are closed now and that the announcement does not tell of."""
         if event.closed_through is None:
             return []
-        through, firing = (
-            day_number(event.closed_through),
-            {one for held in self._firing.values() for one in held.values()},
-        )
-        moved = [one for one in self._detailed.closed(book_of(event), through, firing) if one not in touched]
+        through = day_number(event.closed_through)
+        moved = [one for one in self._detailed.closed(book_of(event), through) if one not in touched]
         for series in moved:
             figures = self._figures(series)
-            figures.close(through, fires=series in firing)
+            figures.end = through
             self._keep(series, figures)
         return moved
 
