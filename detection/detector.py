@@ -32,9 +32,9 @@ _NONE = (0.0, 0.0, 0.0, 0.0, 0.0)
 
 def joined(surprises: Sequence[float], pace: float, share: float = SHARE) -> float:
     """Return the score of what the views say, 0 or more; see `SeriesDetector.pace`."""
-    *own, jump = surprises
-    strongest = max(own)
-    return max(0.0, strongest + share * (sum(own) - strongest) + pace, jump)
+    level, drift, season, shape, jump = surprises
+    strongest = max(level, drift, season, shape)
+    return max(0.0, strongest + share * (level + drift + season + shape - strongest) + pace, jump)
 
 
 class _Look:
@@ -152,15 +152,12 @@ class SeriesDetector(base.AnomalyDetector):
         if value != value:  # noqa: PLR0124 (NaN: no number)
             return _NONE
         level, drift, season, shape, jump = self._surprises(self._look(value, time))
+        season, shape, jump = LATE * season, LATE * shape, jump + self._an_hour
         most = log10(self._rows + 1) + TRUSTED
-        jump += self._an_hour
-        return (
-            bounded(level, most),
-            bounded(drift, most),
-            bounded(LATE * season, most),
-            bounded(LATE * shape, most),
-            self._recurrence.bound(jump, time, self._profile.step) if jump > 0.0 else 0.0,
-        )
+        if level > most or drift > most or season > most or shape > most:
+            level, drift, season, shape = (bounded(one, most) for one in (level, drift, season, shape))
+        jump = self._recurrence.bound(jump, time, self._profile.step) if jump > 0.0 else 0.0
+        return level, drift, season, shape, jump
 
     def _know_step(self) -> None:
         step = self._profile.step
