@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.detection.bills_model import Bills, Floats, Incident
+from bench.detection.bills_model import Bills, Course, Floats, Incident
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,29 +56,26 @@ def impact(bills: Bills, incident: Incident, after: int) -> float:
         How many days after its end are looked at too.
     """
     end = min(incident.end + after, len(bills.mean))
-    days, column = slice(incident.start, incident.end), incident.series
-    smooth = _smoothed(bills, column, end, incident)
-    ordinary = np.exp(smooth[days]) * bills.course.season[days, column]
-    return float((bills.values[days, column] - ordinary).sum())
+    alone, days = bills.alone(incident.series), slice(incident.start, incident.end)
+    values, season = alone.values[:end, 0], alone.course.season[:end, 0]
+    smooth = _smoothed(alone.course, values / season, incident)
+    return float((values[days] - np.exp(smooth[days]) * season[days]).sum())
 
 
-def _smoothed(bills: Bills, column: int, end: int, left_out: Incident) -> Floats:
-    """Return the logarithm of the level of each day up to `end`, without what an incident's days say of it."""
-    course = bills.course
-    drift, noise, growth = course.wander[column] ** 2, course.share[column] ** 2, course.growth[column]
-    before, after = np.zeros((2, end)), np.zeros((2, end))
-    level, variance = float(np.log(course.first[column])), drift
-    for t in range(end):
+def _smoothed(course: Course, values: Floats, left_out: Incident) -> Floats:
+    """Return the logarithm of the level on each day of one series, without what an incident's days say of it."""
+    drift, noise, growth = course.wander[0] ** 2, course.share[0] ** 2, course.growth[0]
+    before, after = np.zeros((2, len(values))), np.zeros((2, len(values)))
+    level, variance = float(np.log(course.first[0])), drift
+    for t, value in enumerate(values.tolist()):
         before[:, t] = level, variance
         if not left_out.start <= t < left_out.end:
             gain = variance / (variance + noise)
-            expected = np.exp(level) * course.season[t, column]
-            level += gain * (bills.values[t, column] / expected - 1)
+            level += gain * (value / np.exp(level) - 1)
             variance *= 1 - gain
         after[:, t] = level, variance
         level, variance = level + growth, variance + drift
-    smooth = after[0].copy()
-    for t in range(end - 2, left_out.start - 1, -1):
+    smooth: Floats = after[0].copy()
+    for t in range(len(values) - 2, left_out.start - 1, -1):
         smooth[t] += after[1, t] / before[1, t + 1] * (smooth[t + 1] - before[0, t + 1])
-    found: Floats = smooth
-    return found
+    return smooth

@@ -4,11 +4,13 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from bench.detection import bills_impact, bills_organisation, bills_power, bills_report
 from bench.detection.bills import Power
+from bench.detection.bills_model import Floats
 from bench.detection.bills_report import OURS, Outcome
 
 
@@ -26,28 +28,31 @@ def main(data: Path | None, seed: int, *, small: bool, as_json: bool) -> int:
         if not as_json:
             sys.stdout.writelines(line + "\n" for line in markdown(outcomes[-1]))
             sys.stdout.flush()
-    sizes = {"series": 10, "days": 190} if small else {}
-    series, days = (10, 250) if small else (600, 700)
-    others: dict[str, list[Any]] = {
-        "in short": bills_report.summary(outcomes),
-        "power by size": bills_power.curves(seed, series, days),
-        "false alerts on ordinary bills": bills_power.quiet(seed, residuals, *((10, 250) if small else (1000, 850))),
-        "impact within a tenth": bills_impact.impacts(seed, 4.0, 20 if small else 600, 310 if small else 700),
-        "forecast": [bills_report.forecasts(seed, **sizes)],
-    }
-    if not small:
-        others["power by size, hourly"] = bills_power.curves(seed, 200, 240, hourly=True)
-        others["false alerts on ordinary hourly bills"] = [bills_power.quiet_hours(seed)]
-        others["organisations"] = bills_organisation.summaries(seed)
-    told = {name: [asdict(one) for one in each] for name, each in others.items()}
-    told["scope exact"] = [bills_report.causes(seed, 12 if small else 600)]
+    told = dict[str, list[dict[str, Any]]]()
+    short: tuple[str, list[Any]] = ("in short", bills_report.summary(outcomes))
+    for name, rows in chain([short], _others(seed, residuals, small=small)):
+        told[name] = [one if isinstance(one, dict) else asdict(one) for one in rows]
+        if not as_json:
+            sys.stdout.writelines(line + "\n" for line in _plain_table(name, told[name]))
+            sys.stdout.flush()
     if as_json:
         plain = {"outcomes": [one.plain() for one in outcomes], **told}
         sys.stdout.write(json.dumps(plain, indent=2) + "\n")
-        return 0
-    for name, rows in told.items():
-        sys.stdout.writelines(line + "\n" for line in _plain_table(name, rows))
     return 0
+
+
+def _others(seed: int, residuals: Floats | None, *, small: bool) -> Iterator[tuple[str, list[Any]]]:
+    """Yield the tables that come of no scenario, each as soon as it is there: they take minutes."""
+    series, days = (10, 250) if small else (600, 700)
+    yield "power by size", bills_power.curves(seed, series, days)
+    yield "false alerts on ordinary bills", bills_power.quiet(seed, residuals, *((10, 250) if small else (1000, 850)))
+    yield "impact within a tenth", bills_impact.impacts(seed, 4.0, 20 if small else 600, 310 if small else 700)
+    yield "forecast", [bills_report.forecasts(seed, *((10, 190) if small else (300, 500)))]
+    yield "scope exact", [bills_report.causes(seed, 12 if small else 600)]
+    if not small:
+        yield "power by size, hourly", bills_power.curves(seed, 200, 240, hourly=True)
+        yield "false alerts on ordinary hourly bills", [bills_power.quiet_hours(seed)]
+        yield "organisations", bills_organisation.summaries(seed)
 
 
 def markdown(outcome: Outcome) -> Iterator[str]:
