@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.table import Table
 
-from bench import alerting, api, focus_memory, peers, reports, sink, stream
+from bench import alerting, api, focus_memory, folding, peers, reports, sink, stream
 from bench.result import Result
 from spendstream.local.kafka_apache import QUICK_START, ApacheKafka
 from spendstream.local.kafka_install import MissingDependencyError, install
@@ -20,6 +20,7 @@ RUNS = {
     "peers": peers.run,
     "api": api.run,
     "alerting": alerting.run,
+    "folding": folding.run,
     "reports": reports.run,
 }
 

@@ -24,6 +24,7 @@ class SimulatedHistory:
 
     events: list[tuple[int, CostAggregate | CostAnomaly | CostForecast]]
     incidents: tuple[Incident, ...]
+    model: Organisation
 
 
 def simulated_history(
@@ -45,11 +46,8 @@ def simulated_history(
     first = until - timedelta(days=days)
     plain = Organisation(seed, accounts, services, regions)
     made = make_incidents(plain, seed, incidents, first, until - timedelta(days=5)) if incidents else ()
-    bills = Bills(
-        Organisation(seed, accounts, services, regions, incidents=made),
-        first - timedelta(days=LEARNT_DAYS),
-        settings.kafka.shards,
-    )
+    model = Organisation(seed, accounts, services, regions, incidents=made)
+    bills = Bills(model, first - timedelta(days=LEARNT_DAYS), settings.kafka.shards)
     events: list[tuple[int, CostAggregate | CostAnomaly | CostForecast]] = []
 
     def heard(output: Output) -> None:
@@ -61,4 +59,4 @@ def simulated_history(
         for partition, event in bills.read(noon(first + timedelta(days=number))):
             driver.feed(STATEMENTS, partition, event)
         each_day()
-    return SimulatedHistory(events, made)
+    return SimulatedHistory(events, made, model)
