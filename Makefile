@@ -49,7 +49,7 @@ $(QUIX)/.installed: requirements/bench.txt $(STAMP)
 	@VIRTUAL_ENV=$(QUIX) $(BIN)/uv pip install --quiet --require-hashes -r requirements/bench.txt
 	@touch $@
 
-# AutoETS comes with a tree of packages that nothing else needs: `python -m bench.detection forecast` asks it from here.
+# Rivals bring packages that nothing else needs: `python -m bench.detection` asks AutoETS and a Random Cut Forest from here.
 $(RIVALS)/.installed: requirements/rivals.txt $(STAMP)
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(RIVALS)
 	@VIRTUAL_ENV=$(RIVALS) $(BIN)/uv pip install --quiet --require-hashes -r requirements/rivals.txt
