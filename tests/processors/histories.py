@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from processors.series import Series, shard_of
 from processors.step import Output
-from schemas.events import CostAggregate, CostStatement, Event, ReadingClosed
+from schemas.events import CostAggregate, CostForecast, CostStatement, Event, ReadingClosed
 from spendstream.clock import day_of
 from spendstream.topics import STATEMENTS
 
@@ -140,6 +140,8 @@ class Announced:
 
     def __call__(self, output: Output) -> None:
         event = output.event
+        if isinstance(event, CostForecast):
+            return  # detection, which stands behind totals, has foretold all of it
         assert isinstance(event, CostAggregate)
         self.events.append(event)
         rows = zip(event.row_series, event.row_day, event.row_kind, event.row_effective, strict=True)
