@@ -29,8 +29,11 @@ DOWN = (0.04, 0.01, 0.02, 0.005)
 """Each window's share of the false alerts."""
 BAND = 3.0
 """Standard deviations of the band that is told."""
-_LEARNT_DAYS = 56
-"""Days of a series from where its tails are learnt: before, they tell of seasons that are not known yet."""
+_LEARNT_DAYS, _LEARNT_DAYS_OF_HOURS = 56, 7
+"""Days of a series from where its tails are learnt: before, they tell of seasons that are not known yet.
+
+The hours of a week have shown what they know of seasons, and are enough to tell a light tail from a heavy one.
+"""
 _STILL_OUTSIDE = 2.0
 _QUIET = 2
 _REOPENS = 7
@@ -127,6 +130,7 @@ class CostSeries:
         self.false_alerts_a_week = false_alerts_a_week
         self.tested = tested
         self.levels = LevelBank(calendar)
+        self._learnt_from = (_LEARNT_DAYS_OF_HOURS if calendar.hourly else _LEARNT_DAYS) * calendar.a_day
         memory = 400.0 * (10 if calendar.hourly else 1)
         self.tails = TailCalibration(memory, calendar.a_day)
         self.lasting = TailCalibration(memory, calendar.a_day, bounded=True)
@@ -220,7 +224,7 @@ class CostSeries:
         self.bases = np.vstack([self.bases[1:], self.levels.base()])
         self._take_back(begins, scores)
         ordinary = known & ((self.open == 0) | begins) & (scores.z != 0)
-        ordinary &= self.levels.count >= _LEARNT_DAYS * self.calendar.a_day
+        ordinary &= self.levels.count >= self._learnt_from
         self.tails.learn(scores.nominal[0], ordinary)
         self.lasting.learn(scores.nominal[1], ordinary)
         self._learn_windows(scores.sums, ordinary)

@@ -37,6 +37,17 @@ def test_ordinary_weeks_are_quiet():
     assert alerts == []
 
 
+def test_the_noise_of_hours_is_known_before_they_are_first_told_of():
+    rng = np.random.default_rng(3)
+    wave = 1 + 0.4 * np.sin(2 * np.pi * np.arange(21 * 24) / 24)
+    detector = CostSeries(Calendar(hourly=True), false_alerts_a_week=1.0)
+    detector.add(30)
+
+    _, _, alerts = run(100 * wave[:, None] * (1 + 0.04 * rng.standard_t(6, size=(21 * 24, 30))), detector, START * 24)
+
+    assert sum(hour >= 14 * 24 for hour, _ in alerts) <= 3
+
+
 def test_a_spike_alerts_at_once_and_once():
     values = ordinary()
     values[120, 3] *= 2

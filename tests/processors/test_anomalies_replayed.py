@@ -36,6 +36,7 @@ from tests.processors.announcements import (
     ordinary,
     with_history,
 )  # fmt: skip
+from tests.processors.announcements_by_hour import at, between, reading
 from tests.processors.workers import CODEC, Worker, recorded
 
 DAYS = 60
@@ -92,6 +93,14 @@ def history() -> Sequence[CostAggregate]:
             days[DAYS + 1] = ordinary(DAYS + 1)
         events.append(with_prices(announcement(len(events) + 1, days, day), [day - 1]))
     return events
+
+
+def by_hour() -> Sequence[CostAggregate]:
+    """Return readings of a view with hours: three weeks at once, ordinary days, two dear hours, and what follows."""
+    rise = between((25, 8), (25, 9), 2.0)
+    hours = [(0, at(23, 0)), *((23, at(25, hour)) for hour in (4, 12, 20)), (24, at(26, 12)), (25, at(30, 12))]
+    first = len(history()) + 1
+    return [replace(reading(first + place, *when, rise), view="by hour") for place, when in enumerate(hours)]
 
 
 def runner(entries: dict[str, object]) -> StepRunner:
@@ -178,17 +187,20 @@ def live(apache_kafka: Backend, tmp_path) -> Iterator[Worker]:
 @pytest.mark.kafka
 def test_live_tells_what_the_batch_driver_tells(live: Worker):
     entries: dict[str, object] = {}
-    usual = told([*history()[:3], WORD, *history()[3:]], entries)
+    announced = [*history(), *by_hour()]
+    usual = told([*announced[:3], WORD, *announced[3:]], entries)
+    hours = [one.state for one in usual if isinstance(one, CostAnomaly) and one.hour is not None]
+    assert (hours[0], hours[-1]) == ("open", "closed")
     send(live, FEEDBACK, [WORD])
     until(lambda: changelog_holds(live, b"f/w1"), "the word was not heard")
 
-    send(live, AGGREGATES, history())
+    send(live, AGGREGATES, announced)
 
     for topic, kind in ((ANOMALIES, CostAnomaly), (FORECASTS, CostForecast)):
         wanted = [(0, event) for event in usual if isinstance(event, kind)]
         until(lambda: len(recorded(live.settings, topic)) >= len(wanted), "something was not told")  # noqa: B023 - at once
         assert plain(recorded(live.settings, topic)) == plain(wanted)
-    assert usual != expected()
+    assert usual[: len(expected())] != expected()
 
 
 def plain(events: Sequence[tuple[int, Event]]) -> list[tuple[int, dict[str, object]]]:

@@ -1,72 +1,20 @@
 """Hours in the stream: told with the reading that shows them, and one with what their days tell."""
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, timedelta
 from functools import cache
-from math import pi, sin
 
-import numpy as np
 import pytest
 
 from processors.batch import States
-from schemas.events import CostAggregate, CostAnomaly
-from spendstream.clock import day_number
-from tests.processors.announcements import EC2, FIRST, OPTIONS, S3, USAGE, Watched, announcement, day_of
+from schemas.events import CostAnomaly
+from tests.processors.announcements import EC2, FIRST, OPTIONS, Watched, day_of
+from tests.processors.announcements_by_hour import Rise, at, between, cost, ordinary, reading
 from tests.processors.test_anomaly_feedback import say, word
 
 DAYS = 25
 SETTINGS = replace(OPTIONS, settle_hours=24, false_alerts_a_week=0.25)
-_UNIT = 10**18
-_USUAL = {EC2: 20.0, S3: 5.0}
-#: Series, day and hour → by what factor it costs more.
-Rise = Callable[[str, int, int], float]
-
-
-def cost(series: str, day: int, hour: int) -> float:
-    """Return what an ordinary hour costs: more in the afternoon than at night, with a noise of 3 %."""
-    noise = float(np.random.default_rng([day, hour, len(series)]).normal())
-    return _USUAL[series] * (1 + 0.4 * sin(2 * pi * (hour - 9) / 24)) * (1 + 0.03 * noise)
-
-
-def ordinary(_: str, __: int, ___: int) -> float:
-    return 1.0
-
-
-def reading(version: int, first: int, at: datetime, rise: Rise = ordinary) -> CostAggregate:
-    """Return what is announced of the days from one on, by all hours that are over two hours before `at`."""
-    until = int((at - datetime.combine(FIRST, time(), UTC)) / timedelta(hours=1)) - 2
-    hours = [
-        (
-            series,
-            period // 24,
-            period % 24,
-            round(cost(series, *divmod(period, 24)) * rise(series, *divmod(period, 24)), 6),
-        )
-        for series in (EC2, S3)
-        for period in range(first * 24, until)
-    ]
-    days: dict[int, dict[tuple[str, int], float]] = {}
-    for series, day, _, amount in hours:
-        costs = days.setdefault(day, {})
-        costs[series, USAGE] = costs.get((series, USAGE), 0.0) + amount
-    event = announcement(version, days, (at.date() - FIRST).days)
-    amounts = [round(amount * 10**6) * 10**12 for _, _, _, amount in hours]
-    return replace(
-        event,
-        closed_at=at,
-        hour_series=[event.series.index(series) for series, _, _, _ in hours],
-        hour_day=[day_number(day_of(day)) for _, day, _, _ in hours],
-        hour_kind=[USAGE] * len(hours),
-        hour_hour=[hour for _, _, hour, _ in hours],
-        hour_billed=amounts,
-        hour_effective=amounts,
-    )
-
-
-def at(day: int, hour: int) -> datetime:
-    return datetime.combine(day_of(day), time(hour), UTC)
 
 
 @cache
@@ -93,10 +41,6 @@ def read(watched: Watched, rise: Rise, until: datetime, every: int = 4) -> list[
         told += watched.feed(reading(version, (now.date() - FIRST).days - 2, now, rise))
         now, version = now + timedelta(hours=every), version + 1
     return told
-
-
-def between(first: tuple[int, int], last: tuple[int, int], factor: float) -> Rise:
-    return lambda series, day, hour: factor if series == EC2 and first <= (day, hour) <= last else 1.0
 
 
 def test_ordinary_hours_are_not_told():
@@ -128,6 +72,50 @@ def test_what_goes_on_is_told_by_its_days_under_the_same_id():
     assert {one.id for one in told} == {told[0].id}
     assert [one.hour is None for one in told] == sorted(one.hour is None for one in told)
     assert (told[0].hour, told[-1].hour, told[-1].since.date()) == (13, None, day_of(DAYS))
+
+
+def test_hours_and_days_tell_one_incident_from_the_reading_that_shows_it_to_its_end():
+    told = read(fresh(), between((DAYS, 8), (DAYS + 1, 20), 2.0), at(DAYS + 6, 12), every=12)
+    by_hours, by_days = told[0], told[-1]
+
+    assert (by_hours.state, by_hours.day, by_hours.hour) == ("open", day_of(DAYS), 17)
+    assert by_hours.scored_at == at(DAYS, 20)
+    assert {one.id for one in told} == {by_hours.id}
+    assert [one.version for one in told] == sorted({one.version for one in told})
+    assert (by_days.state, by_days.hour, by_days.since.date()) == ("closed", None, day_of(DAYS))
+    assert float(by_days.impact_so_far) == pytest.approx(
+        sum(cost(EC2, *divmod(period, 24)) for period in range(DAYS * 24 + 8, DAYS * 24 + 45)), rel=0.1
+    )
+
+
+def test_a_settled_hour_that_is_restated_raises_nothing_and_changes_nothing():
+    event = reading(100, DAYS - 10, at(DAYS, 8))
+    [place, *_] = [
+        place
+        for place, (series, hour) in enumerate(zip(event.hour_series, event.hour_hour, strict=True))
+        if (event.series[series], hour) == (EC2, 9)
+    ]
+    amounts = list(event.hour_effective)
+    amounts[place] *= 10
+    usual, restated = fresh(), fresh()
+
+    assert restated.feed(replace(event, hour_billed=amounts, hour_effective=amounts)) == usual.feed(event) == []
+
+    assert restated.driver.states == usual.driver.states
+
+
+def test_announcements_with_hours_that_come_again_tell_nothing_and_change_nothing():
+    rise = between((DAYS, 8), (DAYS, 9), 2.0)
+    events = [reading(100 + place, DAYS - 2, at(DAYS, 8 + 4 * place), rise) for place in range(3)]
+    once, twice = fresh(), fresh()
+
+    expected = [told for event in events for told in once.feed(event)]
+    found = [told for event in events for _ in range(2) for told in twice.feed(event)]
+
+    assert found == expected != []
+    assert twice.driver.states == once.driver.states
+    assert [told for event in events for told in twice.feed(event)] == []
+    assert twice.driver.states == once.driver.states
 
 
 def test_nothing_is_told_of_the_hours_of_a_day_that_is_expected():
