@@ -114,6 +114,9 @@ class Bank:
         self.visible = Completeness(lane, state, USUAL_OF_HOURS if calendar.hourly else USUAL_OF_DAYS)
         # Half of the false alerts is for days that are settled, half for looks at those that are not.
         self.series = CostSeries(calendar, false_alerts_a_week / 2)
+        # What only longer windows see can wait until it is settled. Hours that are not are many, and what the models
+        # err in one by they err in all by: over the window of a day that adds up, and days tell of a day.
+        self._soon = LONG if calendar.hourly else self.series.windows[-1]
         self.rows: dict[str, int] = {}
         self.keys: list[str] = []
         self._last: Ints = np.zeros(0, dtype=np.int64)
@@ -195,8 +198,7 @@ class Bank:
             recent = self.series.recent
             ahead = one.day - (self.series.levels.period or 0)
             scores = self.series.score_many(values, share, spread, ahead)
-            # What only the longest window sees can wait until its days are settled.
-            short = np.abs(scores.window) < self.series.windows[-1]
+            short = np.abs(scores.window) < self._soon
             begins = (scores.score >= needed) & resting & short & (sure | (scores.window > 0))
             found.append(self._scored(one.day, values, scores, begins, self.series.open.copy(), share, recent))
             z = np.where(sure | (scores.z > 0), np.clip(scores.z, -_BOUND, _BOUND), 0.0)
