@@ -22,7 +22,7 @@ ACCOUNT = "100000000001"
 MIDNIGHT = datetime(2026, 3, 10, tzinfo=UTC)
 
 
-pytestmark = pytest.mark.timeout(200)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(200)]
 
 
 class Day:

@@ -118,6 +118,7 @@ def test_curves_are_drawn_with_their_names():
     assert "a rule" in picture
 
 
+@pytest.mark.slow
 def test_noise_that_falls_off_as_a_power_is_quiet():
     residuals = np.random.default_rng(5).standard_t(1.2, size=20_000)
 

@@ -43,6 +43,7 @@ def read(watched: Watched, rise: Rise, until: datetime, every: int = 4) -> list[
     return told
 
 
+@pytest.mark.slow
 def test_ordinary_hours_are_not_told():
     assert read(fresh(), ordinary, at(DAYS + 3, 8), every=8) == []
 

@@ -75,7 +75,7 @@ def test_crashes_at_every_point_of_the_protocol_lose_and_double_nothing(apache_k
         history += reading
         publish(settings, reading)
         with Worker(settings, f"{point}:{3 + number % 3}") as worker:
-            assert worker.process.wait(90) == CRASHED
+            assert worker.wait_for_end() == CRASHED
     with Worker(settings) as worker:
         worker.wait_for(f"r{len(POINTS) - 1}")
     assert seen(settings).days == expected(history).days

@@ -106,6 +106,13 @@ class Worker:
         finally:
             self.process.kill()
 
+    def wait_for_end(self, seconds: float = 90) -> int:
+        """Return the exit code of a process that did not end itself because it was stalled."""
+        deadline = time.monotonic() + seconds
+        while (ended := self.process.wait(max(deadline - time.monotonic(), 0.1))) == STALLED:
+            self.process = self._started()
+        return ended
+
     def wait_for(self, reading: str, run: str = "live") -> None:
         deadline = time.monotonic() + 90
         while not announced(self.settings, reading, run):
