@@ -62,6 +62,7 @@ POINTS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.kafka
 def test_crashes_at_every_point_of_the_protocol_lose_and_double_nothing(apache_kafka: Backend, tmp_path):
     settings = apache_kafka.settings(processing={"state_folder": tmp_path, "session_seconds": 6})

@@ -83,6 +83,7 @@ def test_the_fallback_is_told_of_what_a_receiver_was_not(settings, status, outco
     assert read(settings, DEAD_LETTERS) == []
 
 
+@pytest.mark.slow
 def test_without_a_fallback_it_is_tried_while_it_is_news_and_then_left_to_a_person(settings):
     write(settings, reading(1, BILL))
     clock = ManualClock(NOW)
