@@ -16,10 +16,10 @@ from scipy.special import log_ndtr
 from detection.calibration import Bools, Floats, TailCalibration, needed_log_p
 from detection.explain import began
 from detection.given import check_version
-from detection.levels import Ints, LevelBank
+from detection.levels import Ints, LevelBank, Singles
 from detection.seasons import Calendar
 
-STATE_VERSION = 2
+STATE_VERSION = 3
 """Version of the saved state: raised whenever a number in it changes its meaning, as a season's coefficient may."""
 DAILY_WINDOWS = (1, 2, 7, 28)
 HOURLY_WINDOWS = (1, 2, 24, 72)
@@ -139,8 +139,8 @@ class CostSeries:
         whole = np.array([_SUDDEN if length < LONG else 1 - _SUDDEN for length in self.windows])
         self._up: Floats = np.log(UP / whole)[:, None]
         self._down: Floats = np.log(DOWN / whole)[:, None]
-        self.recent: Floats = np.zeros((self.windows[-1], 0))
-        self.bases: Floats = np.zeros((self.windows[-1], 0))
+        self.recent: Singles = np.zeros((self.windows[-1], 0), dtype=np.float32)
+        self.bases: Singles = np.zeros((self.windows[-1], 0), dtype=np.float32)
         self.squares: Floats = np.zeros((len(self.windows), 2, 0))
         self.open: Ints = np.zeros(0, dtype=np.int64)
         self.quiet: Ints = np.zeros(0, dtype=np.int64)
@@ -155,8 +155,8 @@ class CostSeries:
         self.levels.add(rows)
         self.tails.add(rows)
         self.lasting.add(rows)
-        self.recent = np.hstack([self.recent, np.zeros((len(self.recent), rows))])
-        self.bases = np.hstack([self.bases, np.zeros((len(self.bases), rows))])
+        self.recent = np.hstack([self.recent, np.zeros((len(self.recent), rows), dtype=np.float32)])
+        self.bases = np.hstack([self.bases, np.zeros((len(self.bases), rows), dtype=np.float32)])
         self.squares = np.concatenate([self.squares, np.zeros((len(self.windows), 2, rows))], axis=2)
         self.open = np.append(self.open, np.zeros(rows, dtype=np.int64))
         self.quiet = np.append(self.quiet, np.zeros(rows, dtype=np.int64))
@@ -221,7 +221,8 @@ class CostSeries:
         scores = scores or self.score_many(values)
         known = np.isfinite(values)
         begins = self._follow(scores, known)
-        self.bases = np.vstack([self.bases[1:], self.levels.base()])
+        self.bases[:-1] = self.bases[1:]
+        self.bases[-1] = self.levels.base()
         self._take_back(begins, scores)
         ordinary = known & ((self.open == 0) | begins) & (scores.z != 0)
         ordinary &= self.levels.count >= self._learnt_from
@@ -350,8 +351,8 @@ class CostSeries:
         self.tails.restore(state["tails"])
         self.lasting.restore(state["lasting"])
         rows = len(self.levels)
-        self.recent = np.array(state["recent"]).reshape(-1, rows)
-        self.bases = np.array(state["bases"]).reshape(-1, rows)
+        self.recent = np.array(state["recent"], dtype=np.float32).reshape(-1, rows)
+        self.bases = np.array(state["bases"], dtype=np.float32).reshape(-1, rows)
         self.squares = np.array(state["squares"]).reshape(len(self.windows), 2, rows)
         self.open = np.array(state["open"], dtype=np.int64)
         self.quiet = np.array(state["quiet"], dtype=np.int64)

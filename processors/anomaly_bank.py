@@ -5,6 +5,7 @@ that are not settled follow one another in a look as settled ones do, so that a 
 seen as such.
 """
 
+from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +15,8 @@ import numpy as np
 from detection.calibration import Bools, Floats
 from detection.cost_series import BAND, LONG, STATE_VERSION, CostSeries, Scores, periods_since
 from detection.forecast import start_of
-from detection.levels import OUTSIDE, Ints
-from detection.packed import packed, unpacked
+from detection.given import check_version
+from detection.levels import OUTSIDE, Ints, Singles
 from detection.seasons import Calendar
 from processors.anomaly_completeness import USUAL_OF_DAYS, USUAL_OF_HOURS, Completeness
 from processors.anomaly_days import KEPT
@@ -32,7 +33,7 @@ _LOOKS = 4.0
 _LOOKS_AN_HOUR = 16.0
 _UNSURE = 0.1
 """Standard deviation of what is visible of a day, as a share of it, where nothing was learnt of that yet."""
-_ACTUAL, _EXPECTED, _SPREAD = range(3)
+_EXPECTED, _SPREAD = range(2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class Scored:
     before: Ints
     after: Ints
     share: Floats
-    recent: Floats
+    recent: Singles
 
     def since(self, row: int) -> int:
         """Return the day on which what the window saw most likely began."""
@@ -120,7 +121,8 @@ class Bank:
         self.rows: dict[str, int] = {}
         self.keys: list[str] = []
         self._last: Ints = np.zeros(0, dtype=np.int64)
-        self._past: Floats = np.zeros((3, kept, 0))
+        self._actual: Floats = np.zeros((kept, 0))
+        self._judged: Singles = np.zeros((2, kept, 0), dtype=np.float32)
         self._gone: Floats = np.zeros(0)
 
     def __len__(self) -> int:
@@ -166,7 +168,8 @@ class Bank:
         # What is left out of the models has cost what it did all the same, and nobody is surprised by it.
         actual = self._values(day, costs) if left_out else values
         expected = np.where(np.isnan(values), actual, scores.expected)
-        self._past[:, day % self.kept] = actual, expected, spread
+        self._actual[day % self.kept] = actual
+        self._judged[:, day % self.kept] = expected, spread
         for key, cost in costs.items():
             if cost and key in self.rows:
                 self._last[self.rows[key]] = day
@@ -179,8 +182,8 @@ class Bank:
         """Take back what the level had learnt of a change before a longer window found it, in what was expected."""
         days = scored.day - scored.since(row) + 1
         for number, factor in enumerate(self.series.held_back(row, days).tolist()):
-            self._past[_EXPECTED, (scored.day - days + 1 + number) % self.kept, row] *= factor
-        scored.expected[row] = self._past[_EXPECTED, scored.day % self.kept, row]
+            self._judged[_EXPECTED, (scored.day - days + 1 + number) % self.kept, row] *= factor
+        scored.expected[row] = self._judged[_EXPECTED, scored.day % self.kept, row]
 
     def look(self, days: Sequence[Look]) -> list[Scored]:
         """Score days that follow the settled ones, and learn nothing but what is visible of them.
@@ -214,7 +217,7 @@ class Bank:
         begins: Bools,
         before: Ints,
         share: Floats,
-        recent: Floats,
+        recent: Singles,
     ) -> Scored:
         spread = (scores.upper - scores.expected) / BAND
         after = self.series.open.copy()
@@ -230,13 +233,13 @@ class Bank:
         at = day_of(day)
         if start_of(at, "quarter") == at:
             self._gone[:] = 0.0
-        self._gone += np.nan_to_num(self._past[_ACTUAL, day % self.kept])
+        self._gone += np.nan_to_num(self._actual[day % self.kept])
 
     def cost_since(self, day: int) -> Floats:
         """Return what each series cost from a day to the last that is settled; a day of its quarter, or later."""
         settled = self.series.levels.period or 0
         kept = [one % self.kept for one in range(max(day, settled - self.kept + 1), settled + 1)]
-        found: Floats = np.nan_to_num(self._past[_ACTUAL, kept]).sum(axis=0)
+        found: Floats = np.nan_to_num(self._actual[kept]).sum(axis=0)
         return found + self._gone if day <= settled - self.kept else found
 
     def visible_cost(self, look: Look) -> tuple[Floats, Floats, Floats]:
@@ -246,12 +249,12 @@ class Bank:
 
     def past(self, row: int, day: int) -> tuple[float, float, float]:
         """Return actual, expected and spread of a settled day, at most `KEPT` days ago; NaN where it has none."""
-        actual, expected, spread = self._past[:, day % self.kept, row].tolist()
-        return actual, expected, spread
+        expected, spread = self._judged[:, day % self.kept, row].tolist()
+        return float(self._actual[day % self.kept, row]), expected, spread
 
     def restate(self, row: int, day: int, actual: float) -> None:
         """Put a settled day's new cost in place of the old one; what was learnt of it stays."""
-        self._past[_ACTUAL, day % self.kept, row] = actual
+        self._actual[day % self.kept, row] = actual
 
     def end(self, row: int) -> None:
         """End an incident whose cause a restatement took away."""
@@ -299,15 +302,20 @@ class Bank:
         self.series.add(len(keys))
         self.visible.add(len(keys))
         self._last = np.append(self._last, np.zeros(len(keys), dtype=np.int64))
-        self._past = np.concatenate([self._past, np.full((3, self.kept, len(keys)), np.nan)], axis=2)
+        unknown = np.full((2, self.kept, len(keys)), np.nan, dtype=np.float32)
+        self._actual = np.hstack([self._actual, unknown[0]])
+        self._judged = np.concatenate([self._judged, unknown], axis=2)
         self._gone = np.append(self._gone, np.zeros(len(keys)))
 
     def blocks(self) -> Iterator[dict[str, Any]]:
         """Yield the state as plain data, `BLOCK` series each."""
-        arrays = {name: np.array(value, dtype=np.float64) for name, value in _flat(self.series.plain()).items()}
+        arrays: dict[str, Floats | Singles] = {
+            name: np.array(value, dtype=np.float64) for name, value in _flat(self.series.plain()).items()
+        }
         arrays |= {
             "last": self._last.astype(np.float64),
-            "past": self._past,
+            "actual": self._actual,
+            "judged": self._judged,
             "gone": self._gone,
             "visible": self.visible.curves,
         }
@@ -318,7 +326,7 @@ class Bank:
                 "names": self.keys[rows],
                 "version": STATE_VERSION,
                 "period": self.series.levels.period,
-                "arrays": {name: [list(array.shape), packed(array.ravel().tolist())] for name, array in cut.items()},
+                "arrays": {name: _packed(array) for name, array in cut.items()},
             }
 
     def restore(self, blocks: Sequence[Mapping[str, Any]]) -> None:
@@ -327,19 +335,21 @@ class Bank:
         Raises
         ------
         ValueError
-            They are of another version of the models.
+            They are of another version of the models: see `are_readable`.
         """
         if not blocks:
             return
+        check_version(blocks[0], STATE_VERSION)
         arrays = {
-            name: np.concatenate([_array(block["arrays"][name]) for block in blocks], axis=-1)
+            name: np.concatenate([_unpacked(block["arrays"][name]) for block in blocks], axis=-1)
             for name in blocks[0]["arrays"]
         }
         self.keys = [name for block in blocks for name in block["names"]]
         self.rows = {name: row for row, name in enumerate(self.keys)}
         self._last = arrays.pop("last").astype(np.int64)
-        self._past = arrays.pop("past")
-        self._gone = arrays.pop("gone", np.zeros(len(self.keys)))
+        self._actual = arrays.pop("actual")
+        self._judged = arrays.pop("judged").astype(np.float32)
+        self._gone = arrays.pop("gone")
         self.visible.curves = arrays.pop("visible")
         told = {"version": blocks[0]["version"], "levels.period": blocks[0]["period"]}
         self.series.restore(_nested(arrays | told))
@@ -363,6 +373,18 @@ def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
     return nested
 
 
-def _array(stored: Sequence[Any]) -> Floats:
-    shape, text = stored
-    return np.array(unpacked(text)).reshape(shape)
+def are_readable(blocks: Sequence[Mapping[str, Any]]) -> bool:
+    """Say whether what `Bank.blocks` gave is of this version of the models."""
+    return all(block.get("version") == STATE_VERSION for block in blocks)
+
+
+def _packed(array: Floats | Singles) -> list[Any]:
+    """Return type, shape and numbers as plain data: in single precision where that loses nothing."""
+    single = array.astype("<f4")
+    kept = single if np.array_equal(single, array, equal_nan=True) else array.astype("<f8")
+    return [kept.dtype.str, list(kept.shape), b64encode(kept.tobytes()).decode("ascii")]
+
+
+def _unpacked(stored: Sequence[Any]) -> Floats:
+    kind, shape, text = stored
+    return np.frombuffer(b64decode(text), dtype=kind).reshape(shape).astype(np.float64)

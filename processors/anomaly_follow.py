@@ -74,8 +74,8 @@ class Following:
             incident = self._known[name]
             if incident.confirmed or incident.shape == "new":
                 continue
-            scored, row = by_day.get(incident.opened), self._bank.rows[incident.key]
-            if scored is None or not _shows(incident, scored, row):
+            scored, row = by_day.get(incident.opened), self._bank.rows.get(incident.key)
+            if scored is None or row is None or not _shows(incident, scored, row):
                 self._keep(replace(incident, withdrawn=True))
         for scored in looked:
             for row in np.flatnonzero(scored.begins).tolist():

@@ -14,7 +14,7 @@ from datetime import date
 from typing import Any
 
 from detection.seasons import Calendar
-from processors.anomaly_bank import Bank, Look, Scored
+from processors.anomaly_bank import Bank, Look, Scored, are_readable
 from processors.anomaly_days import DayCosts
 from processors.anomaly_feedback import Advice, Judged
 from processors.anomaly_follow import Following
@@ -77,7 +77,11 @@ class Hours:
         self._newest: int = stored["newest"]
         self._blocks: int = stored["blocks"]
         blocks: Any = [state.get(f"s/{own}/{number}") for number in range(self._blocks)]
-        self._bank.restore(blocks)
+        if are_readable(blocks):
+            self._bank.restore(blocks)
+        else:
+            # settled hours are kept nowhere: those to come are learnt anew, and what was open ends with the next
+            counts["models_of_another_version"] += 1
         self._incidents = Following(own, state, self._bank, days)
         self._costs: dict[int, dict[str, list[float]]] = {}
         self._written: set[int] = set()

@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 
 from detection.arrivals import Arrivals
-from detection.cost_series import STATE_VERSION
 from detection.seasons import Calendar
-from processors.anomaly_bank import Bank, Look, Scored
+from processors.anomaly_bank import Bank, Look, Scored, are_readable
 from processors.anomaly_calendars import FEES, Calendars, Told
 from processors.anomaly_days import KEPT, DayCosts, Spot, spot_of
 from processors.anomaly_feedback import Advice, Words
@@ -96,7 +95,7 @@ class Lane:
     def _recall(self) -> None:
         """Take over the models; in place of those of another version, learn the days that are kept."""
         blocks: Any = [self._state.get(f"s/{self._name}/{number}") for number in range(self._blocks)]
-        if all(block.get("version") == STATE_VERSION for block in blocks):
+        if are_readable(blocks):
             self._bank.restore(blocks)
             return
         settled, first = self._head.settled or 0, self._head.first or 0

@@ -67,6 +67,21 @@ def test_an_incident_of_hours_closes_when_the_cost_is_back():
     assert told[-1].state == "closed"
 
 
+def test_hours_of_another_version_are_learnt_anew_and_what_was_open_ends():
+    before = fresh()
+    [told, *_] = read(before, between((DAYS, 8), (DAYS, 9), 2.0), at(DAYS, 12))
+    entries = json.loads(json.dumps(before.driver.states["anomalies"][0]))
+    for key in entries:
+        if key.startswith("s/") and "@h/" in key:
+            entries[key] |= {"version": 1, "arrays": {}}
+
+    after = Watched(SETTINGS, {"anomalies": {0: entries}})
+    later = [one for days in (3, 4) for one in after.feed(reading(200 + days, DAYS, at(DAYS + days, 12)))]
+
+    assert after.driver.counts["anomalies.models_of_another_version"] == 1
+    assert [(one.id, one.state) for one in later] == [(told.id, "withdrawn")]
+
+
 def test_what_goes_on_is_told_by_its_days_under_the_same_id():
     told = read(fresh(), between((DAYS, 8), (DAYS + 9, 0), 2.0), at(DAYS + 3, 8), every=8)
 
