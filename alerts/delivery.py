@@ -34,12 +34,10 @@ from alerts.links import linked
 from alerts.mail_queue import MailQueue
 from alerts.mail_returns import MailReturns
 from alerts.message import Message
-from alerts.open_channels import OpenChannels
 from alerts.pulse import Pulse
+from alerts.reception import Reception
 from alerts.records import Written
 from alerts.routes import Routing
-from alerts.routing_file import RoutingFile
-from alerts.suspensions import SuspensionReader
 from producers.sender import DeliveryError
 from producers.sole import Sole, SoleProducer
 from spendstream.admin import ensure_topics
@@ -114,26 +112,22 @@ class Delivery:
         metrics: DeliveryMetrics | None = None,
     ) -> None:
         self._settings = settings
-        self._routing = routing
+        self._reception = Reception(settings, routing)
         self._clock = clock
         self._sole = sole
         self._progress = progress
         metrics = metrics or DeliveryMetrics(CollectorRegistry())
         self._records = DeliveryRecords(settings, clock, metrics)
-        self._file = None if settings.alerts.routing is None else RoutingFile(settings.alerts.routing)
         self._desk = Desk(routing, self._records.log(), timedelta(hours=settings.alerts.max_age_hours))
-        self._suspensions = SuspensionReader(settings)
         self._queue = None if settings.alerts.mail_events is None else MailQueue(settings)
-        # Whether channels are not yet as the suspensions want them.
-        self._stale = False
         metrics.watch(self._desk, clock)
         progress.details = self._details
 
     def _details(self) -> dict[str, object]:
         details: dict[str, object] = {"receivers_in_trouble": self._desk.troubles(self._clock.now())}
-        if self._file is not None and self._file.fault is not None:
-            details["routing_that_cannot_be_used"] = self._file.fault
-        suspended = len(self._suspensions.known.all())
+        if self._reception.fault is not None:
+            details["routing_that_cannot_be_used"] = self._reception.fault
+        suspended = len(self._reception.suspensions.all())
         if suspended:
             details["suspended_addresses"] = suspended
         return details
@@ -142,23 +136,18 @@ class Delivery:
         """Deliver until told to stop; what is under way then is finished."""
         timeout = aiohttp.ClientTimeout(total=self._settings.alerts.timeout_seconds)
         async with aiohttp.ClientSession(timeout=timeout) as session:
-            channels = OpenChannels(self._settings, session)
-            self._open(channels, self._routing)
-            returns = self._begin_returns(channels)
+            self._reception.open(session)
+            self._desk.close(self._reception.closed())
+            returns = self._begin_returns()
             with (
-                self._suspensions,
+                self._reception,
                 IncidentReader(self._settings) as incidents,
                 LiveRun(self._settings) as runs,
                 Pulse(self._settings, self._clock.now()) as pulse,
             ):
-                await self._deliver(stop, channels, incidents, runs, pulse, returns)
+                await self._deliver(stop, incidents, runs, pulse, returns)
 
-    def _open(self, channels: OpenChannels, routing: Routing) -> None:
-        """Let messages go to the receivers of a routing; raises `ConfigurationError` when a channel cannot be made."""
-        channels.open(routing, self._suspensions.known)
-        self._desk.close(self._suspensions.known.closed(routing.receivers))
-
-    def _begin_returns(self, channels: OpenChannels) -> asyncio.Task[None] | None:
+    def _begin_returns(self) -> asyncio.Task[None] | None:
         """Begin to hear of mails that come back, where a queue tells of them."""
         if self._queue is None:
             return None
@@ -166,17 +155,16 @@ class Delivery:
             self._queue,
             self._desk,
             self._records,
-            self._suspensions.known,
+            self._reception.suspensions,
             self._clock,
-            receiver_of=lambda name: next((one for one in self._routing.receivers if one.name == name), None),
-            reopen=lambda: self._reopen(channels),
+            receiver_of=self._reception.receiver,
+            reopen=self._reopen,
         )
         return asyncio.create_task(returns.work())
 
     async def _deliver(
         self,
         stop: threading.Event,
-        channels: OpenChannels,
         incidents: IncidentReader,
         runs: LiveRun,
         pulse: Pulse,
@@ -198,13 +186,15 @@ class Delivery:
             now = self._clock.now()
             if now - looked_at >= _LOOK_EVERY:
                 looked_at = now
-                self._look(channels)
-            if now - felt_at >= _FEEL_EVERY and self._routing.pipeline is not None:
+                if self._reception.renew():
+                    self._go_over()
+            pipeline = self._reception.routing.pipeline
+            if now - felt_at >= _FEEL_EVERY and pipeline is not None:
                 felt_at = now
-                self._desk.pipeline(await asyncio.to_thread(pulse.silence, self._routing.pipeline, now), now)
+                self._desk.pipeline(await asyncio.to_thread(pulse.silence, pipeline, now), now)
             for message in self._desk.messages(live, now):
                 told = linked(self._settings.alerts, message, now)
-                tasks.add(asyncio.create_task(self._send(channels.of(message.receiver), told)))
+                tasks.add(asyncio.create_task(self._send(self._reception.channel(message.receiver), told)))
             written = self._desk.written()
             if written:
                 tasks.add(asyncio.create_task(self._records.keep(written)))
@@ -215,29 +205,14 @@ class Delivery:
             returns.cancel()
         await asyncio.gather(*tasks)
 
-    def _look(self, channels: OpenChannels) -> None:
-        """See whether the routing file has changed, or what is suspended, and go over to that."""
-        if self._suspensions.changed() or self._stale:
-            self._reopen(channels)
-        routing = None if self._file is None else self._file.changed()
-        if routing is None or self._file is None:
-            return
-        try:
-            self._open(channels, routing)
-        except ConfigurationError as error:
-            self._file.refuse(str(error))
-            return
-        self._routing = routing
-        self._desk.reroute(routing)
+    def _reopen(self) -> None:
+        if self._reception.reopen():
+            self._go_over()
 
-    def _reopen(self, channels: OpenChannels) -> None:
-        """Go over to what is suspended now; where a channel cannot be made for it, it is tried again."""
-        try:
-            self._open(channels, self._routing)
-            self._stale = False
-        except ConfigurationError as error:
-            self._stale = True
-            log.warning("suspended addresses still get mail, it is tried again: %s", error)
+    def _go_over(self) -> None:
+        """Let the desk go on with the receivers as they are now."""
+        self._desk.close(self._reception.closed())
+        self._desk.reroute(self._reception.routing)
 
     async def _send(self, channel: Channel, message: Message) -> None:
         await self._records.keep(Written(attempts=self._desk.leaving(message, self._clock.now())))

@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry
 
 from alerts.delivery_metrics import DeliveryMetrics
 from alerts.lines import Line, pause_after
-from alerts.open_channels import OpenChannels
+from alerts.reception import Reception
 from alerts.reports.addressees import fallback_of, told_of
 from alerts.reports.log import Key, key_of, recent, told
 from alerts.reports.questions import view_of
@@ -26,8 +26,6 @@ from alerts.reports.report import GRACE, Edition, Period, Report, Span
 from alerts.reports.telling import Telling
 from alerts.routes import Routing
 from alerts.routing import quiet_hours
-from alerts.routing_file import RoutingFile
-from alerts.suspensions import SuspensionReader
 from api.problems import Problem
 from producers.sender import Sender
 from producers.sole import Sole
@@ -94,14 +92,12 @@ class Reporting:
         metrics: DeliveryMetrics | None = None,
     ) -> None:
         self._settings = settings
-        self._routing = routing
+        self._reception = Reception(settings, routing, lambda one: check(one, settings))
         self._clock = clock
         self._sole = sole
         self._progress = progress
         self._metrics = metrics or DeliveryMetrics(CollectorRegistry())
         self._sender = Sender(settings, clock)
-        self._file = None if settings.alerts.routing is None else RoutingFile(settings.alerts.routing)
-        self._suspensions = SuspensionReader(settings)
         self._lines: dict[str, Line] = {}
         self._editions: dict[tuple[str, Span], list[Edition]] = {}
         self._waits: dict[Key, _Wait] = {}
@@ -114,52 +110,42 @@ class Reporting:
         """Return what was not told at the last try, and why, for the health page."""
         failed = {_name(key): f"no figures: {wait.error}" for key, wait in self._waits.items() if wait.failures}
         failed |= {_name(key): one.error for key, one in self._trying.items()}
-        fault = None if self._file is None else self._file.fault
+        fault = self._reception.fault
         return {"reports_in_trouble": failed, **({} if fault is None else {"routing_that_cannot_be_used": fault})}
 
     async def work(self, stop: threading.Event) -> None:
         """Send what is due until told to stop; what is under way then is finished."""
         timeout = aiohttp.ClientTimeout(total=self._settings.alerts.timeout_seconds)
         async with aiohttp.ClientSession(timeout=timeout) as session:
-            self._log = await asyncio.to_thread(self._recent)
-            telling = await self._telling(self._routing, session)
-            while not stop.is_set():
-                self._sole.check()
-                telling = await self._reread(telling, session)
-                await self._look(telling)
-                self._progress.moved()
-                await asyncio.to_thread(stop.wait, _LOOK_SECONDS)
+            with self._reception as reception:
+                self._log = await asyncio.to_thread(self._recent)
+                await asyncio.to_thread(reception.open, session)
+                telling = self._telling()
+                while not stop.is_set():
+                    self._sole.check()
+                    if await asyncio.to_thread(reception.renew):
+                        self._go_over()
+                        telling = self._telling()
+                    await self._look(telling)
+                    self._progress.moved()
+                    await asyncio.to_thread(stop.wait, _LOOK_SECONDS)
 
-    async def _telling(self, routing: Routing, session: aiohttp.ClientSession) -> Telling:
-        channels = OpenChannels(self._settings, session)
-        await asyncio.to_thread(channels.open, routing, self._suspensions.known)
+    def _telling(self) -> Telling:
+        """Return how the receivers of the routing in force are told."""
+        routing = self._reception.routing
         for one in routing.receivers:
             told_at = {event.sent_at for event in self._log.values() if event.receiver == one.name}
             self._lines.setdefault(one.name, Line(one, told_at)).limits = one
         records = Records(self._settings, routing, self._clock, self._sender, self._metrics)
-        return Telling(self._settings, routing, self._clock, channels.of, records)
+        return Telling(self._settings, routing, self._clock, self._reception.channel, records)
 
-    async def _reread(self, telling: Telling, session: aiohttp.ClientSession) -> Telling:
-        """Go over to another routing when the file or what is suspended has changed; return how receivers are told."""
-        routing = None if self._file is None else self._file.changed()
-        if self._suspensions.changed():
-            routing = routing or self._routing
-        if routing is None:
-            return telling
-        try:
-            check(routing, self._settings)
-            made = await self._telling(routing, session)
-        except ConfigurationError as error:
-            log.warning("receivers are told as before: %s", error)
-            if self._file is not None:
-                self._file.refuse(str(error))
-            return telling
-        self._routing = routing
+    def _go_over(self) -> None:
+        """Forget what was so under another routing."""
+        routing = self._reception.routing
         self._editions.clear()
         self._waits = {key: wait for key, wait in self._waits.items() if key[-1] != _NOBODY}
         known = {report.id for report in routing.reports}, {receiver.name for receiver in routing.receivers}
         self._trying = {key: one for key, one in self._trying.items() if key[0] in known[0] and key[-1] in known[1]}
-        return made
 
     def _recent(self) -> dict[Key, CostReport]:
         return recent(told(self._settings), self._clock.now())
@@ -198,7 +184,7 @@ class Reporting:
         """Return what may have to be told, with whom it was meant for where somebody stands in."""
         found: dict[Key, tuple[Edition, str | None]] = {}
         periods: set[tuple[str, Span]] = set()
-        for report in self._routing.reports:
+        for report in self._reception.routing.reports:
             newest = report.newest(now)
             spans = {Span(one.first_day, one.last_day) for one in self._log.values() if _open(one, report)}
             if now - report.due_at(newest) <= GRACE:
@@ -206,7 +192,7 @@ class Reporting:
             periods |= {(report.id, span) for span in spans}
             for span in sorted(spans, key=lambda span: span.first):
                 for edition in await self._editions_of(telling, report, Period(report.every, span)):
-                    for receiver, instead_of in told_of(self._routing, edition, self._log).items():
+                    for receiver, instead_of in told_of(self._reception.routing, edition, self._log).items():
                         key = key_of(edition, receiver)
                         logged = self._log.get(key)
                         if span == newest.span if logged is None else _open(logged, report):
@@ -241,14 +227,14 @@ class Reporting:
 
     def _may_wait(self, key: Key, one: _Try, begun: Mapping[Key, object]) -> bool:
         """Tell whether it is tried again: to the deadline where somebody stands in, else while it is news."""
-        if fallback_of(self._routing, key[-1]) is None:
+        if fallback_of(self._reception.routing, key[-1]) is None:
             return key in begun
         return self._clock.now() < one.since + self._lines[key[-1]].limits.deadline
 
     async def _holds(self, telling: Telling, key: Key, edition: Edition) -> bool:
         """Tell whether a receiver is to be left alone now; why is written down once for what it was not told yet."""
         now, name = self._clock.now(), key[-1]
-        line, quiet = self._lines[name], quiet_hours(self._routing.receiver(name), "info", now)
+        line, quiet = self._lines[name], quiet_hours(self._reception.routing.receiver(name), "info", now)
         waits = line.waits(now)
         why = quiet or (None if waits is None else waits[1])
         told_why = quiet is not None or (not line.failures and line.left(now) == 0)
