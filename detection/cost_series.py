@@ -18,6 +18,7 @@ from detection.explain import began
 from detection.given import check_version
 from detection.levels import Ints, LevelBank, Singles
 from detection.seasons import Calendar
+from detection.young_tail import UNTIL, YoungTail
 
 STATE_VERSION = 3
 """Version of the saved state: raised whenever a number in it changes its meaning, as a season's coefficient may."""
@@ -133,6 +134,8 @@ class CostSeries:
         self._learnt_from = (_LEARNT_DAYS_OF_HOURS if calendar.hourly else _LEARNT_DAYS) * calendar.a_day
         memory = 400.0 * (10 if calendar.hourly else 1)
         self.tails = TailCalibration(memory, calendar.a_day)
+        # hours have shown as much of their tails before they are first told of
+        self.young = YoungTail(0 if calendar.hourly else UNTIL)
         self.lasting = TailCalibration(memory, calendar.a_day, bounded=True)
         self.windows = HOURLY_WINDOWS if calendar.hourly else DAILY_WINDOWS
         self._short = sum(length < LONG for length in self.windows)
@@ -154,6 +157,7 @@ class CostSeries:
         """Append series of which nothing is known."""
         self.levels.add(rows)
         self.tails.add(rows)
+        self.young.add(rows)
         self.lasting.add(rows)
         self.recent = np.hstack([self.recent, np.zeros((len(self.recent), rows), dtype=np.float32)])
         self.bases = np.hstack([self.bases, np.zeros((len(self.bases), rows), dtype=np.float32)])
@@ -191,7 +195,9 @@ class CostSeries:
         steady = _residual(values, expected.steady * share, sd, known, _BOUND)
         sums = self._sums(z, steady)
         nominal, windows = self._surprise(sums, expected.df)
-        sudden = self.tails.log_p(nominal[0]) + np.log(_SUDDEN)
+        # what would be rare for a series of its own, or is rare among all young ones
+        alone, young = self.tails.log_p(nominal[0]), self.young.log_p(nominal[0], self.levels.count)
+        sudden = np.maximum(alone, young) + np.log(_SUDDEN)
         lasting = self.lasting.log_p(nominal[1]) + np.log(_LASTING)
         window = np.where(sudden >= lasting, windows[0], windows[1])
         log_p = np.where(known, np.maximum(np.maximum(sudden, lasting), 0.0), 0.0)
@@ -225,6 +231,7 @@ class CostSeries:
         self.bases[-1] = self.levels.base()
         self._take_back(begins, scores)
         ordinary = known & ((self.open == 0) | begins) & (scores.z != 0)
+        self.young.learn(scores.nominal[0], self.levels.count, ordinary)
         ordinary &= self.levels.count >= self._learnt_from
         self.tails.learn(scores.nominal[0], ordinary)
         self.lasting.learn(scores.nominal[1], ordinary)
@@ -336,7 +343,7 @@ class CostSeries:
         """Return the state as plain data."""
         own = {name: getattr(self, name).tolist() for name in ("recent", "bases", "squares", "open", "quiet")}
         models = {"levels": self.levels.plain(), "tails": self.tails.plain(), "lasting": self.lasting.plain()}
-        return {"version": STATE_VERSION, **models, **own}
+        return {"version": STATE_VERSION, **models, "young": self.young.plain(), **own}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take over what `plain` returned.
@@ -350,6 +357,7 @@ class CostSeries:
         self.levels.restore(state["levels"])
         self.tails.restore(state["tails"])
         self.lasting.restore(state["lasting"])
+        self.young.restore(state["young"])
         rows = len(self.levels)
         self.recent = np.array(state["recent"], dtype=np.float32).reshape(-1, rows)
         self.bases = np.array(state["bases"], dtype=np.float32).reshape(-1, rows)

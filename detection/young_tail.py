@@ -1,0 +1,97 @@
+"""p-values of young series, from what was seen of all of them together.
+
+How wild a series is takes months to learn of itself. Until then it is one of its organisation's: as long as nobody
+knows which series are the wild ones, how often all of them together were as far out is the p-value of each, however
+many of them are wild. Twenty days of two hundred series are four thousand days, enough to say what is rare here.
+
+Only the far tail is described: how often −ln p lies beyond `FAR`, and the power by which that falls off. Nothing is
+left out of it as an incident: what one in a hundred young series had, the next may have as well.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detection.calibration import APART, FAR, Bools, Floats
+
+FROM, UNTIL = 14, 84
+"""Days of a series between which it is a young one.
+
+Before, its week was not seen twice; after, four weeks of tails are known: its own, and those of all that are as old.
+"""
+_OFTEN = 1 / 75
+"""How often −ln p is beyond `FAR` before it was seen once: as in series with a heavy tail."""
+_POWER, _POWER_PRIOR = 1.0, 8.0
+"""The power of the tail before any is seen, and how many exceedances that counts: as many as 400 calm series show.
+
+The tail grows heavier with age, as what is expected of a series gets more certain: the first few exceedances of the
+first weeks do not tell its power.
+"""
+
+
+class YoungTail:
+    """The far tail of −ln p in series that are young, each of which counts as any other.
+
+    Parameters
+    ----------
+    until
+        Age in periods from where a series is young no more; 0 where none is.
+
+    Examples
+    --------
+    >>> tail = YoungTail()
+    >>> tail.add(200)
+    >>> for day in range(14, 34):
+    ...     tail.learn(np.full(200, 1.0), np.full(200, day))
+    >>> tail.log_p(np.array([6.0, 60.0, 60.0]), np.array([34, 34, 400])).round(1)
+    array([ 0. , 10.3,  0. ])
+    """
+
+    def __init__(self, until: int = UNTIL) -> None:
+        self.until = until
+        self.series: Floats = np.zeros((4, 0))
+
+    def add(self, rows: int) -> None:
+        """Append series of which nothing is known."""
+        self.series = np.hstack([self.series, np.zeros((4, rows))])
+
+    def log_p(self, nominal: Floats, age: NDArray[np.int64]) -> Floats:
+        """Return −ln p for nominal values of it, of series that are so many periods old.
+
+        It is 0, which says nothing, of values that are not beyond `FAR`, and of series that are not young.
+        """
+        beyond = self._are_young(age) & (nominal > FAR)
+        found = np.zeros(len(nominal))
+        if beyond.any():
+            count, far, logs, _ = self.series.sum(axis=1).tolist()
+            power = (far + _POWER_PRIOR) / (logs + _POWER_PRIOR / _POWER)
+            found[beyond] = power * np.log(nominal[beyond] / FAR) - np.log((far + 1) / (count + 1 / _OFTEN))
+        return found
+
+    def learn(self, nominal: Floats, age: NDArray[np.int64], ordinary: Bools | None = None) -> None:
+        """Count nominal values of −ln p that were seen in young series, where the period was an ordinary one.
+
+        Those close together count as one.
+        """
+        known = self._are_young(age) if ordinary is None else ordinary & self._are_young(age)
+        count, far, logs, waits = self.series
+        count += known
+        np.maximum(waits - known, 0.0, out=waits)
+        beyond = np.flatnonzero(known & (nominal > FAR))
+        counted = beyond[waits[beyond] == 0]
+        waits[beyond] = APART
+        far[counted] += 1
+        logs[counted] += np.log(nominal[counted] / FAR)
+
+    def plain(self) -> dict[str, Any]:
+        """Return the state as plain data."""
+        return {"series": self.series.tolist()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take over what `plain` returned."""
+        self.series = np.array(state["series"]).reshape(4, -1)
+
+    def _are_young(self, age: NDArray[np.int64]) -> Bools:
+        young: Bools = (age >= FROM) & (age < self.until)
+        return young
