@@ -72,7 +72,13 @@ _IMAGINED = 40.0
 """Exceedances that what is believed before any is seen counts in the organisation's figures."""
 _CAUTION = 8.0
 """Where heavy tails are common, the odds of one are taken as larger: its first jumps come before it is known."""
+_WAITS = 3
+"""The row of a series' figures that is no count, but how many periods still belong to the last exceedance."""
+_TELLING = [0, 1, 2, 4]
+"""The rows of a series' figures that tell a heavy tail from a light one."""
 _WEIGHINGS, _SETTLED = 20, 1e-4
+_EVERY_START = float(np.exp(START))
+"""Periods in which −ln p is once beyond `START`, if p-values are right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +112,12 @@ class TailCalibration:
         self._cut = cut_tail(self.far - START)
         self.series: Floats = np.zeros((6, 0))
         self._heavy: Heavy | None = None
+        self._organisation: tuple[float, float, float] | None = None
 
     def add(self, rows: int) -> None:
         """Append series of which nothing is known."""
         self.series = np.hstack([self.series, np.zeros((6, rows))])
-        self._heavy = None
+        self._forget_figures()
 
     def organisation(self) -> tuple[float, float, float]:
         """Return how often −ln p is beyond `START`, the mean of its excess, and how much that counts in each series.
@@ -118,18 +125,24 @@ class TailCalibration:
         All series count as far as their tail is light. The more alike their tails are, beyond what chance makes of few
         exceedances, the more the common figure counts.
         """
+        if self._organisation is None:
+            self._organisation = self._summed_up()
+        return self._organisation
+
+    def _summed_up(self) -> tuple[float, float, float]:
         count, beyond, excess = self.series[:3]
         calm = 1 - self.heavy().belief
         seen, outside, far = (float(one @ calm) for one in (count, beyond, excess))
-        share = (outside + _IMAGINED) / (seen + _IMAGINED * float(np.exp(START)))
+        share = (outside + _IMAGINED) / (seen + _IMAGINED * _EVERY_START)
         tail = self._cut.whole((far + _IMAGINED * self._cut.seen(_BEFORE)) / (outside + _IMAGINED))
         informed = (count * share >= _ENOUGH) & (calm > _LIKELY)
         if not informed.any():
             return share, tail, _WEAKEST
         weight = 1 / (1 + _ENOUGH / informed.sum())
-        own = excess[informed] / np.maximum(beyond[informed], 1.0)
-        spread = (_TO_DEVIATION * float(np.median(np.abs(own - np.median(own))))) ** 2
-        by_chance = self._cut.variance * tail**2 * float(np.mean(1 / np.maximum(beyond[informed], 1.0)))
+        seen_beyond = np.maximum(beyond[informed], 1.0)
+        own = excess[informed] / seen_beyond
+        spread = (_TO_DEVIATION * _median(np.abs(own - _median(own)))) ** 2
+        by_chance = self._cut.variance * tail**2 * float((1 / seen_beyond).mean())
         counts = tail**2 / max(spread - by_chance, tail**2 / _STRONGEST)
         return share, tail, _WEAKEST + weight * (min(max(counts, _WEAKEST), _STRONGEST) - _WEAKEST)
 
@@ -145,31 +158,29 @@ class TailCalibration:
             self._heavy = Heavy(0.0, np.zeros(len(count)), np.full(len(count), self.incidents), np.ones(len(count)))
             return self._heavy
         least = _OFTEN * self.incidents
-        whole = self.series.sum(axis=1).tolist()
+        # sums by einsum, which adds in one order wherever the numbers lie
+        telling, weights = self.series[_TELLING], np.empty(len(_TELLING))
+        near, excess = self.series[1:3].sum(axis=1).tolist()
         rate, common, light, wide = 2 * least, 0.5, 1.0, _WIDE
         cut = self._cut
         for _ in range(_WEIGHINGS):
-            weights = [
-                self.incidents - rate,
-                log(cut.integral(light) / cut.integral(wide)),
-                1 / light - 1 / wide,
-                0.0,
-                log(rate / self.incidents),
-                0.0,
-            ]
-            # sums by einsum, which adds in one order wherever the numbers lie
-            evidence = np.einsum("i,in->n", weights, self.series)
-            belief = expit(evidence + log(common / (1 - common)))
-            heavy = np.einsum("in,n->i", self.series, belief).tolist()
+            weights[0] = self.incidents - rate
+            weights[1] = log(cut.integral(light) / cut.integral(wide))
+            weights[2] = 1 / light - 1 / wide
+            weights[3] = log(rate / self.incidents)
+            evidence = np.einsum("i,in->n", weights, telling)
+            evidence += log(common / (1 - common))
+            belief = expit(evidence)
+            periods, heavy_near, heavy_excess, heavy_far = np.einsum("in,n->i", telling, belief).tolist()
             before = common
             common = (float(belief.sum()) + _HEAVY_SERIES) / (len(count) + _HEAVY_SERIES + _LIGHT_SERIES)
-            rate = max((heavy[4] + 1) / (heavy[0] + 1 / (2 * least)), least)
-            light = self._pooled(whole[1] - heavy[1], whole[2] - heavy[2], 1.0)
+            rate = max((heavy_far + 1) / (periods + 1 / (2 * least)), least)
+            light = self._pooled(near - heavy_near, excess - heavy_excess, 1.0)
             light = min(max(light, _NARROWEST), _LIGHT_UP_TO)
-            wide = max(self._pooled(heavy[1], heavy[2], _WIDE), _WIDER * light)
+            wide = max(self._pooled(heavy_near, heavy_excess, _WIDE), _WIDER * light)
             if abs(common - before) < _SETTLED:
                 break
-        power = (heavy[4] + _POWER_PRIOR) / (heavy[5] + _POWER_PRIOR / _POWER)
+        power = (heavy_far + _POWER_PRIOR) / (float(np.einsum("n,n->", logs, belief)) + _POWER_PRIOR / _POWER)
         own_rate = (far + _POWER_PRIOR) / (count + _POWER_PRIOR / rate)
         own_power = (far + _POWER_PRIOR) / (logs + _POWER_PRIOR / power)
         self._heavy = Heavy(common, belief, own_rate, own_power)
@@ -205,20 +216,24 @@ class TailCalibration:
         count, near, excess, waits, far, logs = self.series
         count += known
         np.maximum(waits - known, 0.0, out=waits)
-        beyond = np.flatnonzero(known & (nominal > START))
-        counted = beyond[waits[beyond] == 0]
-        waits[beyond] = APART
-        is_far = nominal[counted] > self.far
-        within, outside = counted[~is_far], counted[is_far]
-        near[within] += 1
-        excess[within] += nominal[within] - START
-        far[outside] += 1
-        logs[outside] += np.log(nominal[outside] / self.far)
-        full = np.flatnonzero(count > self.memory)
-        kept = self.memory / count[full]
-        for one in (count, near, excess, far, logs):
-            one[full] *= kept
-        self._heavy = None
+        beyond = (known & (nominal > START)).nonzero()[0]
+        if len(beyond):
+            counted = beyond[waits[beyond] == 0]
+            waits[beyond] = APART
+            is_far = nominal[counted] > self.far
+            within, outside = counted[~is_far], counted[is_far]
+            near[within] += 1
+            excess[within] += nominal[within] - START
+            far[outside] += 1
+            logs[outside] += np.log(nominal[outside] / self.far)
+        kept = np.minimum(1.0, self.memory / np.maximum(count, 1.0))
+        self.series[:_WAITS] *= kept
+        self.series[_WAITS + 1 :] *= kept
+        self._forget_figures()
+
+    def _forget_figures(self) -> None:
+        """Have what is known of all series together reckoned anew when it is asked for next."""
+        self._heavy = self._organisation = None
 
     def _pooled(self, beyond: float, excess: float, prior: float) -> float:
         """Return the mean excess of a kind of series."""
@@ -231,7 +246,7 @@ class TailCalibration:
     def restore(self, state: dict[str, Any]) -> None:
         """Take over what `plain` returned."""
         self.series = np.array(state["series"]).reshape(6, -1)
-        self._heavy = None
+        self._forget_figures()
 
 
 def needed_log_p(false_alerts_a_week: float, series: int, periods_a_day: int) -> float:
@@ -250,6 +265,13 @@ def needed_log_p(false_alerts_a_week: float, series: int, periods_a_day: int) ->
     8.85
     """
     return float(np.log(max(series, 1) * periods_a_day * DAYS_A_WEEK / false_alerts_a_week))
+
+
+def _median(numbers: Floats) -> float:
+    """Return the median of some numbers: as numpy's, without what that asks first, which takes longer than few do."""
+    middle = len(numbers) // 2
+    ordered = np.partition(numbers, (max(middle - 1, 0), middle))
+    return float(ordered[middle] if len(numbers) % 2 else (ordered[middle - 1] + ordered[middle]) / 2)
 
 
 def e_value(log_p: Floats, power: float = 0.3) -> Floats:

@@ -191,8 +191,9 @@ class CostSeries:
         expected = self.levels.expect(ahead)
         mean, sd = expected.mean * share, np.sqrt(expected.sd**2 + (spread / np.maximum(share, _TINY)) ** 2)
         known = np.isfinite(values) & (expected.df > 0)
-        z = _residual(values, mean, sd, known, _LARGEST)
-        steady = _residual(values, expected.steady * share, sd, known, _BOUND)
+        seen = np.where(known, values, 0.0)
+        z = _residual(seen, mean, sd, known, _LARGEST)
+        steady = _residual(seen, expected.steady * share, sd, known, _BOUND)
         sums = self._sums(z, steady)
         nominal, windows = self._surprise(sums, expected.df)
         # what would be rare for a series of its own, or is rare among all young ones
@@ -290,7 +291,7 @@ class CostSeries:
     def _take_back(self, begins: Bools, scores: Scores) -> None:
         """Where a longer window finds a change, set the level back to what it was when that began."""
         back = np.zeros(len(self))
-        for row in map(int, np.flatnonzero(begins & (np.abs(scores.window) >= LONG))):
+        for row in (begins & (np.abs(scores.window) >= LONG)).nonzero()[0].tolist():
             back[row] = self.bases[-1 - self.since(row, scores), row] - self.bases[-1, row]
         if back.any():
             self.levels.move(back)
@@ -299,7 +300,7 @@ class CostSeries:
         sums = np.empty((len(self.windows), len(z)))
         sums[0] = z
         for k, length in enumerate(self.windows[1:], 1):
-            before = self.recent[len(self.recent) - length + 1 :].sum(axis=0)
+            before = np.add.reduce(self.recent[len(self.recent) - length + 1 :], axis=0)
             sums[k] = (before + steady) / sqrt(length)
         return sums
 
@@ -377,9 +378,10 @@ def periods_since(residuals: Floats, window: int) -> int:
 
 
 def _residual(values: Floats, mean: Floats, sd: Floats, known: Bools, most: float) -> Floats:
-    """Return how many standard deviations values lie from a mean, up to `most`; 0 where they are not known."""
-    relative = np.where(known, values, 0.0) / np.maximum(mean, _TINY) - 1
-    return np.clip(np.where(known, relative / sd, 0.0), -most, most)
+    """Return how many standard deviations values lie from a mean, up to `most`; 0 where it is not known."""
+    relative = values / np.maximum(mean, _TINY) - 1
+    found: Floats = np.minimum(np.maximum(np.where(known, relative / sd, 0.0), -most), most)
+    return found
 
 
 def _log_tail(z: Floats, df: Floats) -> Floats:

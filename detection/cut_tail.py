@@ -54,10 +54,14 @@ class CutTail:
 
     def whole(self, seen: float) -> float:
         """Return the mean of a tail, when what is seen of it has mean `seen`."""
-        place = seen / _STEP
-        below = min(max(int(place), 0), len(self._one_by_one) - 2)
-        low, high = self._one_by_one[below : below + 2]
-        return low + min(max(place - below, 0.0), 1.0) * (high - low)
+        table, place = self._one_by_one, seen / _STEP
+        if place <= 0.0:
+            return table[0]
+        below = int(place)
+        if below > len(table) - 2:
+            return table[-1]
+        low = table[below]
+        return low + (place - below) * (table[below + 1] - low)
 
     def wholes(self, seen: Floats) -> Floats:
         """Return `whole` of many."""

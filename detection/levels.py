@@ -232,13 +232,13 @@ class LevelBank:
         if self.period is not None and period < self.period:
             raise ValueError(f"period {period} lies before {self.period}; a bank goes forward only")
         steps = 0 if self.period is None else min(period - self.period, _LONGEST_GAP * self.calendar.a_day)
-        noise = self.noise()
-        diagonal = np.arange(self._size)
+        widens = self._drift * self.noise()
+        diagonal = np.einsum("iimn->imn", self.covariance)  # a view, which can be written to
         for _ in range(steps):
             self.coefficients[0] += self.coefficients[1]
             self.covariance[0] += self.covariance[1]
             self.covariance[:, 0] += self.covariance[:, 1]
-            self.covariance[diagonal, diagonal] += self._drift * noise
+            diagonal += widens
         self.period = period
         self._now = None
 
@@ -260,8 +260,7 @@ class LevelBank:
             self._now = None
         known &= first | (self.count > 0)
         expected = self.expect()
-        residual = np.zeros(len(self))
-        residual[known] = values[known] / expected.mean[known] - 1
+        residual = np.divide(values, expected.mean, out=np.ones(len(self)), where=known) - 1
         jump = np.log(np.maximum(1 + residual, _SLIGHTEST))
         z = residual / expected.sd
         taken = self._returns(jump, z, known) | self._follow_runs(z, jump, known & ~first, held)
@@ -273,8 +272,8 @@ class LevelBank:
         error = np.log(expected.mean) + step - logs
         learns = known & ~taken & (held == 0)
         self._update(np.where(learns, error, 0.0), variances, crow, learns)
-        self.count[known] += 1
-        self._liken(np.flatnonzero(known & (self.count == _LIKENED_DAYS * self.calendar.a_day)))
+        self.count += known
+        self._liken((known & (self.count == _LIKENED_DAYS * self.calendar.a_day)).nonzero()[0])
         self._now = None
         return taken
 
@@ -285,14 +284,16 @@ class LevelBank:
         if ahead == 0 and self._now is not None:
             return self._now
         row = np.concatenate([[1.0, float(ahead)], self.calendar.row(self.period + ahead)])
-        noise = self.noise()
         # einsum adds in one order for any number of series: a series' figures do not depend on its neighbours
         logs = np.einsum("i,imn->mn", row, self.coefficients)
         single = row.astype(np.float32)
         crow = np.einsum("i,ijmn->jmn", single, self.covariance)
-        drift = ahead * np.einsum("i,imn->mn", row**2, self._drift) * noise
-        unsure = self.calendar.unsure(self.period + ahead)
-        found = logs, np.einsum("j,jmn->mn", single, crow) + noise + drift + unsure, crow, row
+        noise = self.noise()
+        variances = np.einsum("j,jmn->mn", single, crow) + noise
+        if ahead:
+            variances += ahead * np.einsum("i,imn->mn", row**2, self._drift) * noise
+        variances += self.calendar.unsure(self.period + ahead)
+        found = logs, variances, crow, row
         if ahead == 0:
             self._now, self._expected = found, None
         return found
@@ -354,16 +355,14 @@ class LevelBank:
 
     def _follow_runs(self, z: Floats, jump: Floats, known: Bools, held: Ints) -> Bools:
         """Count the periods in a row on one side; take the levels that are confirmed, and say where."""
-        outside = np.abs(z) > OUTSIDE
-        self.unsettled[known] += np.where(outside[known] & (held[known] == 0), 1, -1)
+        side = np.subtract(z > OUTSIDE, z < -OUTSIDE, dtype=np.int64)
+        is_held = held != 0
+        self.unsettled += np.where((side != 0) & ~is_held, 1, -1) * known
         self.unsettled = np.minimum(np.maximum(self.unsettled, 0), 2 * self.confirm)
-        side = np.where(held != 0, held, np.sign(z) * outside)
-        goes_on = known & (side != 0) & (side * self.run >= 0)
-        inside = known & ~goes_on
-        self.run[inside] = 0
-        self.run_sum[inside] = 0.0
-        self.run[goes_on] += side[goes_on].astype(np.int64)
-        self.run_sum[goes_on] += jump[goes_on]
+        side = np.where(is_held, held, side)
+        goes_on = (side != 0) & (side * self.run >= 0)
+        self.run = np.where(known, (self.run + side) * goes_on, self.run)
+        self.run_sum = np.where(known, np.where(goes_on, self.run_sum + jump, 0.0), self.run_sum)
         confirmed: Bools = np.abs(self.run) >= self.confirm
         if confirmed.any():
             self._shift(confirmed, self.run_sum / np.maximum(np.abs(self.run), 1))

@@ -7,6 +7,7 @@ cost, so a weekend of 60 % is a weekend of 60 % also after growth.
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,8 @@ _WEEKEND_HARMONICS = 2
 _SATURDAY = 5
 _SECOND = 2
 _MEAN_MONTH = 365.25 / 12
+_ROWS_KEPT = 1024
+"""Regressors of the last periods asked for are kept: all series, and each forecast, ask for the same ones."""
 
 
 def _contrasts(size: int) -> Floats:
@@ -99,29 +102,35 @@ class Calendar:
 
         No two holidays are alike; other periods are.
         """
-        return HOLIDAY_SPREAD**2 if self.moment(index).date() in self.holidays else 0.0
+        return HOLIDAY_SPREAD**2 if self.holidays and self.moment(index).date() in self.holidays else 0.0
 
     def row(self, index: int) -> Floats:
         """Return the regressors of a period.
 
         Days of the week (six contrasts), first and last day of a month, length of the month (a monthly price that is
         spread over its days), holiday; for days also the second and the last but one of a month, for hours waves of the
-        day, and how they differ on a weekend.
+        day, and how they differ on a weekend. Not to be written to.
         """
         moment = self.moment(index)
-        day = moment.date()
-        following = (day.replace(day=1) + timedelta(days=32)).replace(day=1)
-        length = (following - day.replace(day=1)).days
-        weekday = moment.weekday()
         # a holiday on a weekend is a weekend
-        holiday = day in self.holidays and weekday < _SATURDAY
-        about_month = [day.day == 1, day.day == length, np.log(_MEAN_MONTH / length), holiday]
-        parts = [_WEEK[weekday], np.array(about_month, dtype=np.float64)]
-        if self.hourly:
-            angle = 2 * np.pi * moment.hour / 24 * np.arange(1, _HARMONICS + 1)
-            waves = np.column_stack([np.sin(angle), np.cos(angle)]).ravel()
-            weekend = waves[: 2 * _WEEKEND_HARMONICS] * (weekday >= _SATURDAY)
-            parts += [waves, weekend]
-        else:
-            parts.append(np.array([day.day == _SECOND, day.day == length - 1], dtype=np.float64))
-        return np.concatenate(parts)
+        holiday = bool(self.holidays) and moment.date() in self.holidays and moment.weekday() < _SATURDAY
+        return _row(moment, self.hourly, holiday)
+
+
+@lru_cache(_ROWS_KEPT)
+def _row(moment: datetime, hourly: bool, holiday: bool) -> Floats:
+    following = (moment.replace(day=1) + timedelta(days=32)).replace(day=1)
+    length = (following - moment.replace(day=1)).days
+    weekday = moment.weekday()
+    about_month = [moment.day == 1, moment.day == length, np.log(_MEAN_MONTH / length), holiday]
+    parts = [_WEEK[weekday], np.array(about_month, dtype=np.float64)]
+    if hourly:
+        angle = 2 * np.pi * moment.hour / 24 * np.arange(1, _HARMONICS + 1)
+        waves = np.column_stack([np.sin(angle), np.cos(angle)]).ravel()
+        weekend = waves[: 2 * _WEEKEND_HARMONICS] * (weekday >= _SATURDAY)
+        parts += [waves, weekend]
+    else:
+        parts.append(np.array([moment.day == _SECOND, moment.day == length - 1], dtype=np.float64))
+    row = np.concatenate(parts)
+    row.flags.writeable = False
+    return row
