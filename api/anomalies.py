@@ -1,7 +1,10 @@
 """`/v1/anomalies`: incidents, the newest day first, and one of them with the parts that carry it."""
 
+from datetime import date
+
 from api.anomaly_cause import change_of
 from api.answers import AnomaliesAnswer, AnomalyAnswer
+from api.carriers import Change, carriers
 from api.formats import MEDIA_TYPES, Kind, dicts
 from api.listing import Selection, page
 from api.parameters import AnomaliesQuery, AnomalyQuery
@@ -74,6 +77,10 @@ async def anomaly(question: Question[AnomalyQuery]) -> Answer:
     *row, series, shares, alike = rows[0]
     (told,) = dicts(list(_COLUMNS), [row])
     parts = [{"series": one, "share": share} for one, share in zip(series, shares, strict=True)]
+    if not parts:
+        since, last = date.fromisoformat(told["since"]), date.fromisoformat(told["day"])
+        asked = Change(told["series"], [told["kind"]], since, last, told["measure"])
+        parts = await carriers(question.database, values["run"], asked)
     change = await change_of(question, told) if values["run"] == question.settings.processing.run else None
     if change is not None and told["cause"] == "unknown":
         told["cause"] = change.mostly

@@ -226,7 +226,11 @@ class EstimatesAnswer(Document):
 
 
 class Contribution(Document):
-    """A part of an incident's series, and its share of the change; regions and usage types add up apart."""
+    """A part of an incident's series, and its share of the change.
+
+    Of an account's service its regions and its usage types, which add up apart. Of a level above first the account,
+    service or account's service that holds the change, then the largest parts of that.
+    """
 
     series: str
     share: float

@@ -1,11 +1,13 @@
 """`/v1/incidents`: what alerts are about, the newest change first; and one of them with all that happened to it."""
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from itertools import repeat
 from typing import Any
 
+from alerts.cases import FOLDED
+from api.carriers import Change, carriers
 from api.cursors import bad_cursor, key_of
 from api.formats import MEDIA_TYPES, Kind, dicts
 from api.incident_answers import IncidentAnswer, IncidentsAnswer
@@ -95,20 +97,34 @@ async def known(database: Rows, run: str, name: str) -> dict[str, Any]:
 
     of_it = "WHERE run = {run:String} AND incident = {id:String}"
     values["alerts"] = alerts
+    folded = await asked(
+        _ALERT,
+        "alerts FINAL WHERE run = {run:String} AND id IN {alerts:Array(String)} "
+        "ORDER BY state, indexOf({alerts:Array(String)}, id)",
+    )
+    children = [{"series": one, "share": share} for one, share in zip(series, shares, strict=True)]
     return {
         **told,
         "course": _course(first, costs, lower, upper),
         "labels": labels,
-        "children": [{"series": one, "share": share} for one, share in zip(series, shares, strict=True)],
+        "children": children or await _carriers(database, run, told, folded),
         "transitions": await asked(_TRANSITION, f"incident_transitions FINAL {of_it} ORDER BY version DESC"),
-        "alerts": await asked(
-            _ALERT,
-            "alerts FINAL WHERE run = {run:String} AND id IN {alerts:Array(String)} "
-            "ORDER BY state, indexOf({alerts:Array(String)}, id)",
-        ),
+        "alerts": folded,
         "deliveries": await asked(_DELIVERY, f"deliveries FINAL {of_it} ORDER BY at DESC, receiver LIMIT 100"),
         "feedback": await asked(_FEEDBACK, "feedback FINAL WHERE incident = {id:String} ORDER BY at DESC, id"),
     }
+
+
+async def _carriers(
+    database: Rows, run: str, told: dict[str, Any], alerts: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return what carries an incident of the days of a scope, of which nothing below it alerts."""
+    if told["currency"] is None or told["kind"] not in FOLDED:
+        return []
+    since = datetime.fromisoformat(told["since"]).date()
+    last = max((date.fromisoformat(one["day"]) for one in alerts if one["day"]), default=since)
+    charges = sorted({charge for one in alerts for charge in one["charges"]}) or ["usage"]
+    return await carriers(database, run, Change(told["scope"], charges, since, last))
 
 
 def _course(

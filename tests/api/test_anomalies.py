@@ -118,3 +118,46 @@ async def test_without_lines_nobody_can_tell_usage_from_rate(api):
     answer = await (await api.get("/v1/anomalies/ec2")).json()
 
     assert answer["change"] is None
+
+
+def _costs(day: date, *, rise: int = 0) -> list[Event]:
+    """Return what two services of three accounts cost on a day; `rise` dollars more in each of account 222's."""
+    return [
+        statement(
+            service, 1, [("", "", 40 + (rise if account == "222" else 0) + day.day % 2)], account=account, day=day
+        )
+        for account in ("111", "222", "333")
+        for service in ("EC2", "S3")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("series", "found"),
+    [
+        (
+            "USD",
+            [
+                ("USD/provider=AWS/account=222", 1.0),
+                ("USD/provider=AWS/account=222/service=EC2", 0.5),
+                ("USD/provider=AWS/account=222/service=S3", 0.5),
+            ],
+        ),
+        ("USD/provider=AWS/service=S3", [("USD/provider=AWS/account=222/service=S3", 1.0)]),
+        ("USD/provider=AWS/account=111", []),
+        ("EUR", []),
+        ("USD/tag=team/value=search", []),
+    ],
+)
+async def test_of_a_level_above_an_accounts_service_it_is_told_where_below_it_the_change_lies(
+    serve: Serve, series, found
+):
+    before = [one for back in range(2, 16) for one in _costs(DAY - timedelta(days=back))]
+    rise = [one for back in (0, 1) for one in _costs(DAY - timedelta(days=back), rise=60)]
+    since = datetime.combine(DAY - timedelta(days=1), time(), UTC)
+    risen = replace(EC2, id="a", series=series, currency=series[:3], kind=0, since=since, contributors=[])
+    async with serve([*before, *rise, *closes("r1")]) as client:
+        land(client.settings, [risen])
+        told = await (await client.get("/v1/anomalies/a")).json()
+
+    assert [one["series"] for one in told["contributors"]] == [name for name, _ in found]
+    assert [one["share"] for one in told["contributors"]] == pytest.approx([share for _, share in found], abs=0.02)

@@ -1,13 +1,15 @@
 """Incidents and rules through the API: chosen, paged, one by one."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import pytest
 
 from schemas.events import IncidentState
-from tests.api.incidents import EC2, FIRING, READER, Served
+from tests.api.incidents import EC2, FIRING, READER, RISE, Served
 from tests.api.serving import Serve, land
+from tests.processors.histories import DAY, closes, statement
 
 
 def asked(api: Served, path: str, status: int = 200) -> Any:
@@ -65,6 +67,24 @@ def test_one_incident_tells_all_that_happened_to_it(api):
     assert told["course"][1] == {
         "day": "2026-03-10", "cost": "9.000000000000000001", "lower": "-1", "upper": "0.000000000000000003",
     }  # fmt: skip
+
+
+async def test_of_an_account_that_rose_as_a_whole_it_is_told_which_services_carry_it(serve: Serve):
+    scope = "USD/provider=AWS/account=111"
+    days = [DAY - timedelta(days=back) for back in range(15)]
+    costs = [
+        statement(service, 1, [("", "", 10 + (90 if day == DAY and service == "EC2" else 0))], day=day)
+        for day in days
+        for service in ("EC2", "S3")
+    ]
+    rise = replace(RISE, subject=scope, day=DAY, charges=["usage"])
+    since = datetime.combine(DAY, time(), UTC)
+    wide = replace(FIRING, scope=scope, level="account", children=[], since=since)
+    async with serve([*costs, *closes("r1")]) as api:
+        land(api.settings, [wide, rise])
+        told = await (await api.get(f"/v1/incidents/{FIRING.id}")).json()
+
+    assert told["children"] == [{"series": f"{scope}/service=EC2", "share": 1.0}]
 
 
 def test_an_incident_that_is_not_there_is_told_as_such(api):
