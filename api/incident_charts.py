@@ -12,6 +12,8 @@ from api.route import Rows
 from processors.series import parse
 
 _DAYS = 35
+_FEWEST = 14
+"""Days for which there is room at least: the bars of fewer would be as wide as a finger."""
 WIDTH, HEIGHT = 700, 150
 _GAP = 4
 
@@ -88,7 +90,7 @@ def bars(days: Sequence[tuple[date, Decimal]], view: Shown, course: Sequence[Map
     expected = None if view.expected_day is None or bands else max(view.expected_day, Decimal(0))
     shown = [bands[str(day)][1] for day, _ in days if str(day) in bands]
     top = max([highest, expected or Decimal(0), *shown])
-    step = WIDTH // _DAYS
+    step = WIDTH // max(len(days), _FEWEST)
     drawn = []
     for place, (day, amount) in enumerate(days):
         height = round(HEIGHT * max(amount, Decimal(0)) / top)

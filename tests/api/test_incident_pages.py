@@ -12,7 +12,7 @@ import requests
 from alerts.console import cost_explorer
 from alerts.incident_step import IncidentOptions, incident_step
 from alerts.links import token
-from api.incident_charts import HEIGHT, bars
+from api.incident_charts import HEIGHT, WIDTH, bars
 from api.incident_view import shown
 from processors.batch import BatchDriver
 from schemas.events import AlertRequest, AnomalyFeedback, Event, Incident
@@ -314,6 +314,15 @@ def test_the_days_are_drawn_in_proportion_with_what_was_expected():
     assert [(bar.height, bar.since) for bar in chart.bars] == [(HEIGHT // 2, False), (0, True), (HEIGHT, True)]
     assert chart.expected == HEIGHT // 2
     assert "at most 60.00 USD" in chart.says
+
+
+@pytest.mark.parametrize("known", [14, 20, 35])
+def test_two_weeks_of_days_or_more_fill_the_drawing(known):
+    days = [(TODAY.date() - timedelta(days=back), Decimal(5)) for back in range(known)][::-1]
+    chart = bars(days, shown(EC2_TOLD, TODAY))
+    assert chart is not None
+    last = chart.bars[-1]
+    assert WIDTH - known < last.x + last.width <= WIDTH
 
 
 def test_what_was_expected_of_a_day_is_shaded_behind_it():
