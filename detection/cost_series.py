@@ -18,9 +18,10 @@ from detection.explain import began
 from detection.given import check_version
 from detection.levels import Ints, LevelBank, Singles
 from detection.seasons import Calendar
+from detection.skew import Skew
 from detection.young_tail import UNTIL, YoungTail
 
-STATE_VERSION = 3
+STATE_VERSION = 4
 """Version of the saved state: raised whenever a number in it changes its meaning, as a season's coefficient may."""
 DAILY_WINDOWS = (1, 2, 7, 28)
 HOURLY_WINDOWS = (1, 2, 24, 72)
@@ -137,6 +138,7 @@ class CostSeries:
         # hours have shown as much of their tails before they are first told of
         self.young = YoungTail(0 if calendar.hourly else UNTIL)
         self.lasting = TailCalibration(memory, calendar.a_day, bounded=True)
+        self.skew = Skew(memory)
         self.windows = HOURLY_WINDOWS if calendar.hourly else DAILY_WINDOWS
         self._short = sum(length < LONG for length in self.windows)
         whole = np.array([_SUDDEN if length < LONG else 1 - _SUDDEN for length in self.windows])
@@ -159,6 +161,7 @@ class CostSeries:
         self.tails.add(rows)
         self.young.add(rows)
         self.lasting.add(rows)
+        self.skew.add(rows)
         self.recent = np.hstack([self.recent, np.zeros((len(self.recent), rows), dtype=np.float32)])
         self.bases = np.hstack([self.bases, np.zeros((len(self.bases), rows), dtype=np.float32)])
         self.squares = np.concatenate([self.squares, np.zeros((len(self.windows), 2, rows))], axis=2)
@@ -192,8 +195,8 @@ class CostSeries:
         mean, sd = expected.mean * share, np.sqrt(expected.sd**2 + (spread / np.maximum(share, _TINY)) ** 2)
         known = np.isfinite(values) & (expected.df > 0)
         seen = np.where(known, values, 0.0)
-        z = _residual(seen, mean, sd, known, _LARGEST)
-        steady = _residual(seen, expected.steady * share, sd, known, _BOUND)
+        z = self._residual(seen, mean, sd, known, _LARGEST)
+        steady = self._residual(seen, expected.steady * share, sd, known, _BOUND)
         sums = self._sums(z, steady)
         nominal, windows = self._surprise(sums, expected.df)
         # what would be rare for a series of its own, or is rare among all young ones
@@ -237,6 +240,7 @@ class CostSeries:
         self.tails.learn(scores.nominal[0], ordinary)
         self.lasting.learn(scores.nominal[1], ordinary)
         self._learn_windows(scores.sums, ordinary)
+        self._learn_skew(values, ordinary)
         self.recent[:-1] = self.recent[1:]
         self.recent[-1] = scores.steady
         calm = (self.open == 0) & (self.quiet > 0)
@@ -296,6 +300,12 @@ class CostSeries:
         if back.any():
             self.levels.move(back)
 
+    def _residual(self, values: Floats, mean: Floats, sd: Floats, known: Bools, most: float) -> Floats:
+        """Return how many standard deviations values lie from a mean, up to `most`; 0 where it is not known."""
+        relative = self.skew.relative(values / np.maximum(mean, _TINY), sd)
+        found: Floats = np.minimum(np.maximum(np.where(known, relative / sd, 0.0), -most), most)
+        return found
+
     def _sums(self, z: Floats, steady: Floats) -> Floats:
         sums = np.empty((len(self.windows), len(z)))
         sums[0] = z
@@ -321,6 +331,11 @@ class CostSeries:
         self.squares[:, 1] += np.minimum(sums**2, _BOUNDED_SQUARE) / _MEAN_OF_BOUNDED * known
         self.squares *= np.minimum(1.0, self.tails.memory / np.maximum(self.squares[:, :1], 1.0))
 
+    def _learn_skew(self, values: Floats, known: Bools) -> None:
+        expected = self.levels.expect()
+        residual = np.where(known, values, 0.0) / np.maximum(expected.mean, _TINY) - 1
+        self.skew.learn(residual, expected.sd, (self.levels.shares() * self.levels.noise()).sum(axis=0), known)
+
     def _follow(self, scores: Scores, known: Bools) -> Bools:
         """Move incidents on; `quiet` counts down after one has closed, so that its echo is no new one."""
         side = np.sign(scores.window)
@@ -344,7 +359,8 @@ class CostSeries:
         """Return the state as plain data."""
         own = {name: getattr(self, name).tolist() for name in ("recent", "bases", "squares", "open", "quiet")}
         models = {"levels": self.levels.plain(), "tails": self.tails.plain(), "lasting": self.lasting.plain()}
-        return {"version": STATE_VERSION, **models, "young": self.young.plain(), **own}
+        models |= {"young": self.young.plain(), "skew": self.skew.plain()}
+        return {"version": STATE_VERSION, **models, **own}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take over what `plain` returned.
@@ -359,6 +375,7 @@ class CostSeries:
         self.tails.restore(state["tails"])
         self.lasting.restore(state["lasting"])
         self.young.restore(state["young"])
+        self.skew.restore(state["skew"])
         rows = len(self.levels)
         self.recent = np.array(state["recent"], dtype=np.float32).reshape(-1, rows)
         self.bases = np.array(state["bases"], dtype=np.float32).reshape(-1, rows)
@@ -375,13 +392,6 @@ def periods_since(residuals: Floats, window: int) -> int:
     """
     length = abs(window) or 1
     return len(residuals) - 1 - began(residuals, length if length < LONG else len(residuals))
-
-
-def _residual(values: Floats, mean: Floats, sd: Floats, known: Bools, most: float) -> Floats:
-    """Return how many standard deviations values lie from a mean, up to `most`; 0 where it is not known."""
-    relative = values / np.maximum(mean, _TINY) - 1
-    found: Floats = np.minimum(np.maximum(np.where(known, relative / sd, 0.0), -most), most)
-    return found
 
 
 def _log_tail(z: Floats, df: Floats) -> Floats:
