@@ -11,7 +11,6 @@ from math import sqrt
 from typing import Any
 
 import numpy as np
-from scipy.special import log_ndtr
 
 from detection.calibration import Bools, Floats, TailCalibration, needed_log_p
 from detection.explain import began
@@ -19,6 +18,7 @@ from detection.given import check_version
 from detection.levels import Ints, LevelBank, Singles
 from detection.seasons import Calendar
 from detection.skew import Skew
+from detection.student import log_tail
 from detection.young_tail import UNTIL, YoungTail
 
 STATE_VERSION = 4
@@ -318,7 +318,7 @@ class CostSeries:
         count, squares = self.squares[:, 0], self.squares[:, 1]
         pooled = (squares.sum(axis=1) + _SCALE_PRIOR) / (count.sum(axis=1) + _SCALE_PRIOR)
         scale = np.sqrt((squares + _SCALE_PRIOR * pooled[:, None]) / (count + _SCALE_PRIOR))
-        found = _log_tail(np.abs(sums) / np.maximum(scale, 0.5), df)
+        found = log_tail(np.abs(sums) / np.maximum(scale, 0.5), df)
         up, lengths = sums > 0, np.array(self.windows)[:, None]
         found += np.where(up, self._up, self._down)
         signed, rows = np.where(up, lengths, -lengths), np.arange(len(df))
@@ -392,15 +392,3 @@ def periods_since(residuals: Floats, window: int) -> int:
     """
     length = abs(window) or 1
     return len(residuals) - 1 - began(residuals, length if length < LONG else len(residuals))
-
-
-def _log_tail(z: Floats, df: Floats) -> Floats:
-    """Return −ln P(T > z) of Student's t, by Wallace's transformation to a normal variable.
-
-    Wallace, D., 1959. Bounds on normal approximations to Student's and the chi-square distributions. Annals of
-    Mathematical Statistics 30(4).
-    """
-    df = np.maximum(df, 1.0)
-    normal = (8 * df + 1) / (8 * df + 3) * np.sqrt(df * np.log1p(z * z / df))
-    found: Floats = -log_ndtr(-normal)
-    return found

@@ -1,9 +1,12 @@
 import json
+from datetime import UTC, datetime
 from functools import cache
 
 import numpy as np
 import pytest
 
+from detection.cost_series import CostSeries
+from detection.seasons import Calendar
 from detection.skew import Skew
 
 SERIES, PERIODS = 60, 600
@@ -96,3 +99,23 @@ def test_the_state_is_plain_data():
     again.restore(json.loads(json.dumps(skew.plain())))
 
     assert np.array_equal(again.curvature(), skew.curvature())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("draw", [gaussian, gamma, lognormal])
+def test_hours_keep_their_false_alerts_in_noise_of_every_kind(draw):
+    weeks, warm_up, a_week = 10, 2, 6.0
+    hours = np.arange(weeks * 168)
+    wave = 1 + 0.4 * np.sin(2 * np.pi * hours / 24) + 0.2 * (hours % 168 < 120)
+    costs = 10 * wave[:, None, None] * draw(np.random.default_rng(3), (len(hours), 4, SERIES))
+    calendar = Calendar(hourly=True)
+    series, told = CostSeries(calendar, a_week), 0
+    series.add(4 * SERIES)
+    monday = calendar.index(datetime(2026, 8, 3, tzinfo=UTC))
+
+    for hour, values in zip(hours.tolist(), costs.reshape(len(hours), -1), strict=True):
+        series.advance(monday + hour)
+        begins = series.learn_many(values)
+        told += int(begins.sum()) if hour >= warm_up * 168 else 0
+
+    assert told <= 1.5 * a_week * (weeks - warm_up)
