@@ -27,6 +27,9 @@ LATE = 0.7
 _FIVE_MINUTES, _HOUR = 300.0, 3600.0
 
 Surprises = tuple[float, float, float, float, float]
+_Look = tuple[float, float | None, int, tuple[float, float, float | None, float], Surprises]
+"""What a detector sees in a value before it has learnt it: value, time, slot of the profile, the numbers of the views
+beside the value itself (no shape within a block), and how surprising each is."""
 _NONE = (0.0, 0.0, 0.0, 0.0, 0.0)
 
 
@@ -35,18 +38,6 @@ def joined(surprises: Sequence[float], pace: float, share: float = SHARE) -> flo
     level, drift, season, shape, jump = surprises
     strongest = max(level, drift, season, shape)
     return max(0.0, strongest + share * (level + drift + season + shape - strongest) + pace, jump)
-
-
-class _Look:
-    """What a detector sees in one value, before it has learnt it."""
-
-    __slots__ = ("novelty", "numbers", "slot", "surprises")
-
-    def __init__(self, slot: int, numbers: tuple[float, float, float, float], novelty: float | None) -> None:
-        self.slot = slot
-        self.numbers = numbers
-        self.novelty = novelty
-        self.surprises: Surprises | None = None
 
 
 class SeriesDetector(base.AnomalyDetector):
@@ -112,7 +103,8 @@ class SeriesDetector(base.AnomalyDetector):
         self._rows = 0
         self._fast = self._slow = self._day = self._seasonal = self._lately = 0.0
         self._pace = self._an_hour = 0.0
-        self._looked: tuple[float, float | None, _Look] | None = None
+        self._step: float | None = None
+        self._looked: _Look | None = None
 
     @classmethod
     def for_cost(cls) -> Self:
@@ -151,68 +143,58 @@ class SeriesDetector(base.AnomalyDetector):
     def _bounded(self, value: float, time: float | None) -> Surprises:
         if value != value:  # noqa: PLR0124 (NaN: no number)
             return _NONE
-        level, drift, season, shape, jump = self._surprises(self._look(value, time))
+        level, drift, season, shape, jump = self._look(value, time)[4]
         season, shape, jump = LATE * season, LATE * shape, jump + self._an_hour
         most = log10(self._rows + 1) + TRUSTED
         if level > most or drift > most or season > most or shape > most:
             level, drift, season, shape = (bounded(one, most) for one in (level, drift, season, shape))
-        jump = self._recurrence.bound(jump, time, self._profile.step) if jump > 0.0 else 0.0
+        jump = self._recurrence.bound(jump, time, self._step) if jump > 0.0 else 0.0
         return level, drift, season, shape, jump
 
     def _know_step(self) -> None:
-        step = self._profile.step
+        self._step = step = self._profile.step
         if step is not None:
             self._pace = min(0.0, log10(step / _FIVE_MINUTES))
             self._an_hour = log10(step / _HOUR)
 
-    def _surprises(self, look: _Look) -> Surprises:
-        if look.surprises is None:
-            level, drift, seasonal, jump = look.numbers
-            look.surprises = (
-                self._value.surprise(level),
-                self._drift.surprise(drift),
-                self._season.surprise(seasonal),
-                0.0 if look.novelty is None else self._shape.surprise(look.novelty),
-                self._jump.surprise(jump),
-            )
-        return look.surprises
-
     def _look(self, value: float, time: float | None) -> _Look:
-        if self._looked is not None and self._looked[0] == value and self._looked[1] == time:
-            return self._looked[2]
+        looked = self._looked
+        if looked is not None and looked[0] == value and looked[1] == time:
+            return looked
         slot = self._profile.slot(time)
-        expected = self._profile.mean(slot)
-        if not self._rows:
-            fast = slow = value
-            from_profile = jump = 0.0
-        else:
-            fast = self._fast + (value - self._fast) / FAST
-            slow = self._slow + (value - self._slow) / SLOW
+        if self._rows:
+            drift = self._fast + (value - self._fast) / FAST - (self._slow + (value - self._slow) / SLOW)
+            expected = self._profile.mean(slot)
             from_profile = value - (expected if expected == expected else self._day)  # noqa: PLR0124 (NaN: unknown)
             jump = value - self._lately
+        else:
+            drift = from_profile = jump = 0.0
         seasonal = self._seasonal + (from_profile - self._seasonal) / SEASONAL
-        look = _Look(slot, (value, fast - slow, seasonal, jump), self._windows.novelty(value))
-        self._looked = (value, time, look)
-        return look
+        shape = self._windows.novelty(value)
+        surprises = (
+            self._value.surprise(value),
+            self._drift.surprise(drift),
+            self._season.surprise(seasonal),
+            0.0 if shape is None else self._shape.surprise(shape),
+            self._jump.surprise(jump),
+        )
+        self._looked = looked = (value, time, slot, (drift, seasonal, shape, jump), surprises)
+        return looked
 
     def _learn(self, value: float, time: float | None) -> None:
-        look = self._look(value, time)
-        surprises = self._surprises(look)
+        _, _, slot, (drift, seasonal, shape, jump), surprises = self._look(value, time)
         self._looked = None
-        level, drift, seasonal, jump = look.numbers
-        self._value.learn(level, surprises[0])
+        self._value.learn(value, surprises[0])
         self._drift.learn(drift, surprises[1])
         self._season.learn(seasonal, surprises[2])
-        if look.novelty is not None:
-            self._shape.learn(look.novelty, surprises[3])
+        if shape is not None:
+            self._shape.learn(shape, surprises[3])
         self._jump.learn(jump, surprises[4])
-        self._recurrence.learn(surprises[4] + self._an_hour, time, self._profile.step)
+        self._recurrence.learn(surprises[4] + self._an_hour, time, self._step)
         self._windows.learn(value)
-        if look.slot < 0:
-            self._profile.learn(look.slot, value, time)
+        self._profile.learn(slot, value, time)
+        if slot < 0:
             self._know_step()
-        else:
-            self._profile.learn(look.slot, value, time)
         if self._rows:
             self._fast += (value - self._fast) / FAST
             self._slow += (value - self._slow) / SLOW

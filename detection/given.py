@@ -7,6 +7,7 @@ from numbers import Real
 from typing import Any
 
 WIDEST = 1e100
+_LOWEST, _NEVER = -WIDEST, -inf
 
 
 def given(x: float | Mapping[Any, Any], t: float | datetime | None) -> tuple[float, float | None]:
@@ -21,9 +22,9 @@ def given(x: float | Mapping[Any, Any], t: float | datetime | None) -> tuple[flo
             x = fsum(numbers) if all(map(isfinite, numbers)) else nan
         else:
             x = float(x)
-    if not -WIDEST < x < WIDEST:
-        x = min(max(x, -WIDEST), WIDEST) if -inf < x < inf else nan
-    if t is None or (type(t) is float and -inf < t < inf):
+    if not _LOWEST < x < WIDEST:
+        x = min(max(x, _LOWEST), WIDEST) if isfinite(x) else nan
+    if t is None or (type(t) is float and _NEVER < t < inf):
         return x, t
     time = t.timestamp() if isinstance(t, datetime) else float(t)
     return x, time if isfinite(time) else None

@@ -77,20 +77,20 @@ class Recurrence:
 
     def learn(self, score: float, time: float | None, step: float | None) -> None:
         """Take a row's score, not yet bounded, as in `bound`; a time that runs backwards is no time gone by."""
-        self._clock += self._gone(time, step)
+        self._clock = clock = self._clock + self._gone(time, step)
         self._last = time
-        if self._peak and self._clock - self._scored > _GAP:
-            faded = exp((self._counted - self._clock) / _MEMORY)
+        if self._peak and clock - self._scored > _GAP:
+            faded = exp((self._counted - clock) / _MEMORY)
             self._counts = [count * faded for count in self._counts]
             self._counts[_bin(self._peak)] += 1.0
-            self._counted, self._peak = self._clock, 0.0
+            self._counted, self._peak = clock, 0.0
         if score >= FLOOR:
-            self._scored, self._peak = self._clock, max(self._peak, score)
+            self._scored, self._peak = clock, max(self._peak, score)
 
     def _gone(self, time: float | None, step: float | None) -> float:
         if time is None or self._last is None:
             return (step or _HOUR) if time is None else 0.0
-        return max(0.0, time - self._last)
+        return time - self._last if time > self._last else 0.0
 
     def state(self) -> dict[str, Any]:
         """Return all that is learnt as plain data."""

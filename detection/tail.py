@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from itertools import accumulate
-from math import asinh, exp, log10, sinh
+from math import asinh, exp, inf, log10, nan, sinh
 from typing import Any
 
 from detection.packed import packed, unpacked
@@ -17,12 +17,12 @@ CAP = 15.0
 """Beyond it a surprise counts no more: no series is so well known."""
 _LEAST = 10.0**-CAP
 _LEAST_WEIGHT = 0.1
-_REFIT_EVERY = 1024
 _REFIT_BINS = 6
 _LIGHTEST = 1e6
 _FAR = 1e100
 _RARE = 0.02
 _REDRAWN_EVERY = 32
+_REFIT_EVERY = 32 * _REDRAWN_EVERY
 
 Exponential = tuple[float, float, float]
 """Where a tail begins, the weight beyond, and its mean excess."""
@@ -61,8 +61,9 @@ class Tail:
     """
 
     __slots__ = (
-        "_bins", "_counted", "_counts", "_drawn", "_early", "_extreme", "_growth", "_half", "_learnt", "_needed",
-        "_total", "_two_sided", "_wary", "_weight", "centre", "scale",
+        "_bins", "_counted", "_counts", "_drawn", "_early", "_end", "_extreme", "_first", "_growth", "_half", "_high",
+        "_learnt", "_low", "_middle", "_most", "_needed", "_number", "_place", "_sides", "_total", "_wary", "_weight",
+        "_width", "centre", "scale",
     )  # fmt: skip
 
     def __init__(
@@ -76,22 +77,27 @@ class Tail:
         counted: bool = True,
         wary: float | None = None,
     ) -> None:
-        self._bins = bins
-        self._half = bins / 2
+        self._bins, self._width, self._half = bins, float(bins), bins / 2
         self._growth = 1.0 + 1.0 / memory
-        self._two_sided = two_sided
+        # from which place on, and up to which share, the tail above is the one that counts
+        self._sides, self._middle, self._most = (2.0, self._half, 0.5) if two_sided else (1.0, -inf, inf)
         self._needed = early
         self._extreme = extreme
         self._counted = counted
-        self._wary = wary
+        self._wary = inf if wary is None else wary
         self._early: list[float] | None = []
         self._counts = [0.0] * bins
+        # Only between these bins there is anything: as integers to add up from and to, as floats to compare with.
+        self._first = self._end = 0
+        self._low = self._high = 0.0
         self._total = 0.0
         self._weight = 1.0
         self._learnt = 0
         self._drawn: tuple[Exponential, Exponential] | None = None
         self.centre = 0.0
         self.scale = 1.0
+        # Where the number stands that was asked about last: it is the one that is learnt, as a rule.
+        self._number, self._place = nan, 0.0
 
     def surprise(self, number: float) -> float:
         """Return −log10 of the chance that the next number lies as far out as this one, up to `CAP`.
@@ -101,40 +107,67 @@ class Tail:
         if self._early is not None:
             return 0.0
         place = asinh((number - self.centre) / self.scale) * RESOLUTION + self._half
+        self._number, self._place = number, place
         counts, total = self._counts, self._total
-        bin_ = int(place) if 0.0 <= place < self._bins else 0 if place < 0.0 else self._bins - 1
-        upper = place >= self._half or not self._two_sided
-        tail = sum(counts[bin_ + 1 :] if upper else counts[:bin_]) + 0.5 * counts[bin_]
-        if self._two_sided and tail > 0.5 * total:
+        bin_ = int(place) if 0.0 <= place < self._width else 0 if place < 0.0 else self._bins - 1
+        upper = place >= self._middle
+        tail = sum(counts[bin_ + 1 : self._end] if upper else counts[self._first : bin_]) + 0.5 * counts[bin_]
+        if tail > self._most * total:
             tail, upper = total - tail, not upper
         if tail < self._extreme * total or tail < _POINTS * self._weight:
             tail = self._beyond(number, tail, upper=upper)
-        chance = (2.0 if self._two_sided else 1.0) * tail / total
+        chance = self._sides * tail / total
         return 0.0 if chance >= 1.0 else -log10(chance) if chance > _LEAST else CAP
 
     def learn(self, number: float, surprise: float = 0.0) -> None:
         """Take a number into the sketch, of which `surprise` was said; a number beyond ±1e100 counts as that."""
-        if not -_FAR < number < _FAR:
-            number = min(max(number, -_FAR), _FAR)
         if self._early is not None:
-            self._early.append(number)
-            if len(self._early) == self._needed:
-                self._begin(sorted(self._early))
+            self._await(number)
             return
-        place = asinh((number - self.centre) / self.scale) * RESOLUTION + self._half
-        if not 1.0 <= place < self._bins - 1.0:
-            self._rescale(self.centre, abs(number - self.centre) / sinh(0.85 * self._half / RESOLUTION))
-            place = asinh((number - self.centre) / self.scale) * RESOLUTION + self._half
+        place = self._place if number == self._number else self._placed(number)
+        if not self._low <= place < self._high:
+            place = self._reach(number)
         weight = self._weight
-        if self._wary is not None and surprise > self._wary:
+        self._weight = weight * self._growth
+        if surprise > self._wary:
             weight *= max(_LEAST_WEIGHT, 10.0 ** (self._wary - surprise))
         self._counts[int(place)] += weight
         self._total += weight
-        self._weight *= self._growth
         self._learnt += 1
+        if not self._learnt % _REDRAWN_EVERY:
+            self._keep_up()
+
+    def _placed(self, number: float) -> float:
+        return asinh((number - self.centre) / self.scale) * RESOLUTION + self._half
+
+    def _reach(self, number: float) -> float:
+        """Have the sketch reach to a number, and return its place."""
+        number = _within(number)
+        place = self._placed(number)
+        if not 1.0 <= place < self._width - 1.0:
+            self._rescale(self.centre, abs(number - self.centre) / sinh(0.85 * self._half / RESOLUTION))
+            place = self._placed(number)
+        bin_ = int(place)
+        self._bound(min(self._first, bin_) if self._end else bin_, max(self._end, bin_ + 1))
+        return place
+
+    def _bound(self, first: int, end: int) -> None:
+        self._first, self._end = first, end
+        self._low, self._high = float(first), float(end)
+
+    def _bound_counted(self) -> None:
+        counted = [bin_ for bin_, count in enumerate(self._counts) if count] or [0, -1]
+        self._bound(counted[0], counted[-1] + 1)
+
+    def _await(self, number: float) -> None:
+        self._early = [*(self._early or []), _within(number)]
+        if len(self._early) == self._needed:
+            self._begin(sorted(self._early))
+
+    def _keep_up(self) -> None:
         if self._learnt % _REFIT_EVERY == 0:
             self._refit()
-        if self._extreme > _RARE and self._learnt % _REDRAWN_EVERY == 0:
+        if self._extreme > _RARE:
             # where the exponential is asked for often, it is drawn now and then instead of each time
             self._drawn = self._exponential(upper=False), self._exponential(upper=True)
 
@@ -153,10 +186,11 @@ class Tail:
         """Move what is counted to the bins of another centre and scale; what falls outside goes to the last bin."""
         old = [(self._edge(bin_ + 0.5), count) for bin_, count in enumerate(self._counts) if count]
         self.centre, self.scale = centre, scale
+        self._number = nan
         self._counts = [0.0] * self._bins
         for number, count in old:
-            place = asinh((number - centre) / scale) * RESOLUTION + self._half
-            self._counts[int(min(max(place, 1.0), self._bins - 2.0))] += count
+            self._counts[int(min(max(self._placed(number), 1.0), self._width - 2.0))] += count
+        self._bound_counted()
 
     def _refit(self) -> None:
         """Let the weights start from one again, and look closer where nearly all numbers share a few bins.
@@ -179,7 +213,7 @@ class Tail:
         """Draw the exponential of the outermost bins that hold `extreme` of the sample."""
         needed = max(self._extreme * self._total, _POINTS * self._weight)
         held, bins = 0.0, []
-        for bin_ in range(self._bins - 1, -1, -1) if upper else range(self._bins):
+        for bin_ in range(self._end - 1, self._first - 1, -1) if upper else range(self._first, self._end):
             if self._counts[bin_]:
                 bins.append(bin_)
                 held += self._counts[bin_]
@@ -225,11 +259,16 @@ class Tail:
         if len(counts) != self._bins:
             raise ValueError(f"the saved state has {len(counts)} bins, this detector {self._bins}: give it the same")
         self._counts = counts
+        self._bound_counted()
         self._early = None if state["early"] is None else unpacked(state["early"])
         self._total, self._weight, self._learnt = state["total"], state["weight"], state["learnt"]
         drawn = state["drawn"]
         self._drawn = None if drawn is None else (_side(drawn[0]), _side(drawn[1]))
-        self.centre, self.scale = state["centre"], state["scale"]
+        self.centre, self.scale, self._number = state["centre"], state["scale"], nan
+
+
+def _within(number: float) -> float:
+    return min(max(number, -_FAR), _FAR)
 
 
 def _side(saved: list[float]) -> Exponential:

@@ -4,11 +4,14 @@ from math import log, sqrt
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detection.packed import packed, unpacked
 
+Floats = NDArray[np.float64]
+
 _LENGTH = 3
-_MEMORY = 2000.0
+_MEMORY = 2000
 _SPREADS = 3.0
 """Mean deviations that make a unit of distance: about the span from the 5th to the 95th percentile."""
 _FLOOR = 0.01
@@ -33,7 +36,10 @@ class Windows:
     Hampton, A., 2021. ARTime: adaptive resonance over down-sampled windows (the idea of a block's extreme).
     """
 
-    __slots__ = ("_blocks", "_deviation", "_high", "_low", "_mean", "_past", "_rows", "_seen", "_size", "_taken")
+    __slots__ = (
+        "_asked", "_blocks", "_deviation", "_distances", "_high", "_low", "_mean", "_past", "_rows", "_seen", "_size",
+        "_taken",
+    )  # fmt: skip
 
     def __init__(self, rows: int = 6, blocks: int = 500) -> None:
         self._rows, self._blocks = rows, blocks
@@ -42,6 +48,9 @@ class Windows:
         self._seen = self._taken = 0
         self._high, self._low = float("-inf"), float("inf")
         self._mean = self._deviation = 0.0
+        # Two of a window's blocks are those of the window before: their distances are known, and only kept in mind.
+        self._distances = np.zeros(0), np.zeros(0)
+        self._asked: tuple[float, Floats] | None = None
 
     def _extreme(self, value: float) -> float:
         """Return the extreme of the block that `value` ends: what lies farthest from the mean."""
@@ -53,35 +62,44 @@ class Windows:
         size = self._size
         if self._taken + 1 < self._rows or size < 2 * _LENGTH or self._deviation <= 0.0:
             return None
-        past = self._past[max(0, size - self._blocks) : size]
-        first = past[:-4] - past[-2]
-        second = past[1:-3] - past[-1]
-        third = past[2:-2] - self._extreme(value)
-        first *= first
-        second *= second
-        third *= third
-        first += second
-        first += third
-        distance = sqrt(float(first.min()) / _LENGTH) / (_SPREADS * self._deviation)
+        earlier = min(size, self._blocks) - _LENGTH - 1
+        first, second = self._distances
+        squares = first[-earlier:] + second[-earlier:]
+        squares += self._squares(self._extreme(value), size)[-earlier:]
+        distance = sqrt(float(np.minimum.reduce(squares)) / _LENGTH) / (_SPREADS * self._deviation)
         return log(distance + _FLOOR)
+
+    def _squares(self, extreme: float, size: int) -> Floats:
+        """Return the squared distances of a block to those that end three blocks and more before it, of `size`."""
+        if self._asked is None or self._asked[0] != extreme:
+            squares = self._past[max(0, size - self._blocks) : max(0, size - _LENGTH + 1)] - extreme
+            squares *= squares
+            self._asked = extreme, squares
+        return self._asked[1]
 
     def learn(self, value: float) -> None:
         """Take a row into its block."""
         self._taken += 1
         if self._taken == self._rows:
-            if self._size == len(self._past):
-                self._past[: self._blocks] = self._past[self._blocks :]
-                self._size = self._blocks
-            self._past[self._size] = self._extreme(value)
-            self._size += 1
-            self._taken = 0
-            self._high, self._low = float("-inf"), float("inf")
+            self._end_block(self._extreme(value))
         else:
-            self._high, self._low = max(self._high, value), min(self._low, value)
+            self._high = max(self._high, value)
+            self._low = min(self._low, value)
         self._seen += 1
-        share = 1.0 / min(self._seen, _MEMORY)
-        self._mean += (value - self._mean) * share
-        self._deviation += (abs(value - self._mean) - self._deviation) * share
+        share = 1.0 / (min(_MEMORY, self._seen))
+        self._mean = mean = self._mean + (value - self._mean) * share
+        self._deviation += (abs(value - mean) - self._deviation) * share
+
+    def _end_block(self, extreme: float) -> None:
+        self._distances = self._distances[1], self._squares(extreme, self._size)
+        self._asked = None
+        if self._size == len(self._past):
+            self._past[: self._blocks] = self._past[self._blocks :]
+            self._size = self._blocks
+        self._past[self._size] = extreme
+        self._size += 1
+        self._taken = 0
+        self._high, self._low = float("-inf"), float("inf")
 
     def state(self) -> dict[str, Any]:
         """Return all that is learnt as plain data."""
@@ -109,6 +127,11 @@ class Windows:
             raise ValueError(f"the saved state has {len(past)} blocks, this detector {self._blocks}: give it the same")
         self._size = len(past)
         self._past[: self._size] = past
+        self._distances = np.zeros(0), np.zeros(0)
+        for place in range(max(0, self._size - _LENGTH + 1), self._size):
+            self._asked = None
+            self._distances = self._distances[1], self._squares(past[place], place)
+        self._asked = None
         self._seen, self._taken = state["seen"], state["taken"]
         self._high, self._low = state["extremes"] or (float("-inf"), float("inf"))
         self._mean, self._deviation = state["mean"], state["deviation"]
