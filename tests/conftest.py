@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-pytest_plugins = ["tests.kafka_backends"]
+pytest_plugins = ["tests.kafka_backends", "tests.clickhouse_backend"]
 
 
 def pytest_configure() -> None:

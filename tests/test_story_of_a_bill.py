@@ -17,9 +17,8 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from api.app import make_app
 from producers import statement
-from sinks.migrate import migrate
 from sinks.runner import Sink
-from spendstream.local.clickhouse import LocalClickHouse
+from spendstream.settings import ClickHouse
 from tests.company import Answers, BatchSteps, Company, Days, Gate, LiveSteps, Steps, running
 from tests.kafka_backends import Backend
 from tests.processors.workers import Worker
@@ -39,16 +38,14 @@ class Stage:
 
 
 @pytest.fixture
-def company(kafka: Backend, tmp_path: Path) -> Iterator[Company]:
+def company(kafka: Backend, tables: ClickHouse, tmp_path: Path) -> Iterator[Company]:
     with ExitStack() as stack:
-        server = stack.enter_context(LocalClickHouse())
         settings = kafka.settings(
-            clickhouse={"url": server.url},
+            clickhouse=tables,
             sink={"batch_seconds": 0.2},
             api={"cache_seconds": 0},
             processing={"state_folder": tmp_path / "state", "session_seconds": 6},
         )
-        migrate(settings.clickhouse)
         stack.enter_context(running(Sink(settings)))
         live = kafka.kind == "apache"
         steps: Steps = LiveSteps(stack.enter_context(Worker(settings))) if live else BatchSteps(settings)

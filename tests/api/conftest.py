@@ -1,4 +1,4 @@
-"""One ClickHouse for all tests of the API; each serves a database of its own."""
+"""The API before ClickHouse."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -6,21 +6,16 @@ from functools import partial
 import pytest
 
 from spendstream.local.clickhouse import LocalClickHouse
+from spendstream.settings import ClickHouse
 from tests.api.incidents import Served, incidents_served
 from tests.api.serving import Serve, serving
-
-
-@pytest.fixture(scope="session")
-def clickhouse() -> Iterator[LocalClickHouse]:
-    with LocalClickHouse() as running:
-        yield running
-        running.kill()  # its data is thrown away: nothing needs to be brought to an end
+from tests.clickhouse_backend import database
 
 
 @pytest.fixture(scope="session")
 def incidents_api(clickhouse: LocalClickHouse) -> Iterator[Served]:
     """One API with incidents for all tests that write nothing to ClickHouse."""
-    with incidents_served(clickhouse.url, "incidents") as running:
+    with incidents_served(database(clickhouse)) as running:
         yield running
 
 
@@ -32,5 +27,5 @@ def api(incidents_api: Served) -> Served:
 
 
 @pytest.fixture
-def serve(clickhouse: LocalClickHouse) -> Serve:
-    return partial(serving, clickhouse.url)
+def serve(tables: ClickHouse) -> Serve:
+    return partial(serving, tables)

@@ -24,7 +24,7 @@ from schemas.events import (
 )
 from sinks.migrate import migrate
 from spendstream.clock import ManualClock
-from spendstream.settings import Settings, load
+from spendstream.settings import ClickHouse, Settings, load
 from spendstream.topics import Topic
 from tests.api.serving import land, served
 from tests.processors.histories import NOW
@@ -144,10 +144,10 @@ class Served:
 
 
 @contextmanager
-def incidents_served(clickhouse: str, database: str) -> Iterator[Served]:
-    """Serve the incidents of this module."""
+def incidents_served(clickhouse: ClickHouse) -> Iterator[Served]:
+    """Serve the incidents of this module, from a database whose tables are made."""
     settings = load(
-        clickhouse={"url": clickhouse, "database": database},
+        clickhouse=clickhouse,
         api={"cache_seconds": 0, "token": READER, "writers": {"ann": ANN}},
         alerts={"public_url": "https://costs.example.com", "link_key": KEY},
     )

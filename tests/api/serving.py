@@ -1,11 +1,10 @@
-"""The API before a database of its own, filled with events as the pipeline would fill it."""
+"""The API before a database, filled with events as the pipeline would fill it."""
 
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
-from itertools import count
 from typing import Any
 
 from aiohttp import web
@@ -17,25 +16,24 @@ from processors.batch import BatchDriver
 from processors.pipeline import steps
 from schemas.events import CostAggregate, Event, ReadingOpened
 from sinks.clickhouse import connect, insert
-from sinks.migrate import migrate
 from sinks.rows import rows_of
 from spendstream.clock import ManualClock
-from spendstream.settings import Settings, load
+from spendstream.settings import ClickHouse, Settings, load
+from tests.clickhouse_backend import empty
 from tests.processors.histories import DAY, NOW, feed
 
 #: Called with events and sections of settings; gives a client of the API.
 Serve = Callable[..., AbstractAsyncContextManager[Any]]
-_NUMBERS = count()
 
 
 @asynccontextmanager
 async def serving(
-    url: str, events: Sequence[Event], publisher: Publisher | None = None, **sections: Any
+    tables: ClickHouse, events: Sequence[Event], publisher: Publisher | None = None, **sections: Any
 ) -> AsyncIterator[Any]:
-    """Serve what the steps make of events, a day after `NOW`."""
+    """Serve what the steps make of events, a day after `NOW`; `tables` are there, and are emptied."""
     sections = {"api": {"cache_seconds": 0}, **sections}
-    settings = load(clickhouse={"url": url, "database": f"api{next(_NUMBERS)}"}, **sections)
-    migrate(settings.clickhouse)
+    settings = load(clickhouse=tables, **sections)
+    empty(settings.clickhouse)
     land(settings, [*events, *outputs_of(settings, events)])
     async with TestClient(TestServer(make_app(settings, ManualClock(NOW + timedelta(days=1)), publisher))) as client:
         client.settings = settings  # type: ignore[attr-defined]

@@ -16,10 +16,8 @@ from processors.batch import BatchDriver
 from processors.pipeline import steps
 from schemas.events import Event, Run
 from sinks.clickhouse import connect, insert
-from sinks.migrate import migrate
 from sinks.rows import rows_of
 from spendstream.clock import ManualClock
-from spendstream.local.clickhouse import LocalClickHouse
 from spendstream.settings import load
 from tests.processors.histories import DAY, NOW, closes, feed, statement
 
@@ -32,18 +30,16 @@ MARCH = "from=2026-02-01&to=2026-03-31"
 
 
 @pytest.fixture(scope="module")
-def settings():
-    with LocalClickHouse() as server:
-        settings = load(clickhouse={"url": server.url}, api={"cache_seconds": 0})
-        migrate(settings.clickhouse)
-        outputs = []
-        events: list[Event] = [
-            statement(service, 1, lines, account=account, day=day) for service, account, day, lines in BILLS
-        ]
-        events = [*events, *closes("r1")]
-        feed(BatchDriver(steps(settings), lambda output: outputs.append(output.event)), events)
-        store(settings, [*events, *outputs])
-        yield settings
+def settings(own_tables):
+    settings = load(clickhouse=own_tables, api={"cache_seconds": 0})
+    outputs = []
+    events: list[Event] = [
+        statement(service, 1, lines, account=account, day=day) for service, account, day, lines in BILLS
+    ]
+    events = [*events, *closes("r1")]
+    feed(BatchDriver(steps(settings), lambda output: outputs.append(output.event)), events)
+    store(settings, [*events, *outputs])
+    return settings
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ EVENTS: list[Event] = [statement("EC2", 1, [("r", "u", 5)], tags=[{"team": "sear
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def api(clickhouse) -> AsyncIterator[Any]:
-    async with serving(clickhouse.url, EVENTS) as client:
+async def api(own_tables) -> AsyncIterator[Any]:
+    async with serving(own_tables, EVENTS) as client:
         yield client
 
 

@@ -21,7 +21,6 @@ from api import openapi
 from api.app import make_app
 from api.dimensions import DIMENSIONS
 from schemas.events import Event
-from sinks.migrate import migrate
 from spendstream.clock import ManualClock
 from tests.api import incidents
 from tests.api.incidents import ANN, Noted
@@ -41,12 +40,9 @@ SCHEMA = schemathesis.openapi.from_dict(openapi.document(), config=CONFIG)
 
 
 @pytest.fixture(scope="module")
-def address(clickhouse, embedded_kafka) -> Iterator[str]:
+def address(own_tables, embedded_kafka) -> Iterator[str]:
     """Serve from a thread: the questions come from blocking code."""
-    made = embedded_kafka.settings(
-        clickhouse={"url": clickhouse.url, "database": "questions"}, api={"cache_seconds": 0, "writers": {"ann": ANN}}
-    )
-    migrate(made.clickhouse)
+    made = embedded_kafka.settings(clickhouse=own_tables, api={"cache_seconds": 0, "writers": {"ann": ANN}})
     land(made, [*EVENTS, *outputs_of(made, EVENTS), *incidents.EVENTS])
     with served(make_app(made, ManualClock(NOW), Noted())) as address:
         yield address

@@ -65,13 +65,16 @@ async def test_periods_follow_one_another_and_pages_go_on(serve):
         assert csv.splitlines()[:2] == ["period,currency,value,cost", "2026-02-01,USD,search,1"]
 
 
-async def test_a_tag_without_totals_is_told_from_a_period_without_cost(serve):
+async def test_a_period_without_cost_is_empty_and_a_mistaken_tag_is_told_with_the_likely_one(serve):
     async with serve(EVENTS) as api:
         empty = await api.get(f"/v1/tags/{VIEW}?from=2025-01-01&to=2025-01-02")
         assert (empty.status, (await empty.json())["rows"]) == (200, [])
         mistaken = await api.get(f"/v1/tags/teams?{PERIOD}")
         assert mistaken.status == 400
         assert "did you mean tag:team?" in (await mistaken.json())["detail"]
+
+
+async def test_a_tag_without_totals_is_told_with_what_to_do(serve):
     async with serve([]) as api:
         none = await api.get(f"/v1/tags/team?{PERIOD}")
         assert none.status == 404

@@ -7,13 +7,11 @@ import pytest
 
 from bench import sink
 from sinks.clickhouse import connect
-from spendstream.local.clickhouse import LocalClickHouse
 
 
 @pytest.fixture(scope="module")
-def server():
-    with LocalClickHouse() as running:
-        yield running
+def server(clickhouse):
+    return clickhouse
 
 
 def lines(settings, table="lines"):

@@ -8,7 +8,6 @@ import pytest
 
 from sinks.clickhouse import connect, insert
 from sinks.native import UnstorableError, block
-from spendstream.local.clickhouse import LocalClickHouse
 from spendstream.settings import ClickHouse
 
 NUMBERS = itertools.count()
@@ -19,8 +18,8 @@ HALF = 5 * 10**17
 
 
 @pytest.fixture(scope="module")
-def client():
-    with LocalClickHouse() as server, connect(ClickHouse(url=server.url), database=False) as client:
+def client(clickhouse):
+    with connect(ClickHouse(url=clickhouse.url), database=False) as client:
         yield client
 
 

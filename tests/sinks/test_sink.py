@@ -1,9 +1,8 @@
 """Kafka → ClickHouse on the real engine: repeated, reordered, in parts, poisoned, crashed, and with ClickHouse away."""
 
-import itertools
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -40,7 +39,6 @@ from tests.processors.histories import closes, partitioned, statement
 from tests.schemas.examples import EXAMPLES
 
 CODEC = Codec(RepositorySchemas())
-NUMBERS = itertools.count()
 #: Events that no table holds: state between steps, what people ask of incidents, the logs of what was sent.
 WITHOUT_ROWS = {
     AlertBase,
@@ -62,24 +60,16 @@ class CrashError(Exception):
     """Raised at a fault point."""
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[LocalClickHouse]:
-    with LocalClickHouse() as running:
-        yield running
-
-
 @pytest.fixture
-def tables(server) -> Settings:
+def without_kafka(tables) -> Settings:
     """Tables alone, for what needs no Kafka."""
-    settings = load(clickhouse={"url": server.url, "database": f"d{next(NUMBERS)}"}, sink={"batch_seconds": 0.3})
-    migrate(settings.clickhouse)
-    return settings
+    return load(clickhouse=tables)
 
 
 @pytest.fixture
 def settings(tables, kafka) -> Settings:
     """Tables, and topics on the embedded broker and then on the real one."""
-    made: Settings = tables.model_copy(update={"kafka": kafka.settings().kafka})
+    made: Settings = kafka.settings(clickhouse=tables, sink={"batch_seconds": 0.1})
     return made
 
 
@@ -94,7 +84,7 @@ def wait_until(done: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 60
     while not done():
         assert time.monotonic() < deadline, "it did not come to that"
-        time.sleep(0.2)
+        time.sleep(0.05)
 
 
 def run_until(sink: Sink, done: Callable[[], bool]) -> None:
@@ -137,9 +127,9 @@ def test_every_event_class_has_rows_or_is_named_as_having_none():
     assert not with_rows & WITHOUT_ROWS
 
 
-def test_an_insert_repeated_in_another_order_changes_nothing(tables):
+def test_an_insert_repeated_in_another_order_changes_nothing(without_kafka):
     batches = [batch for event in EXAMPLES for batch in rows_of(event)]
-    with connect(tables.clickhouse) as client:
+    with connect(without_kafka.clickhouse) as client:
         for batch in batches:
             insert(client, batch.table, batch.columns, batch.rows)
         tables = sorted({batch.table for batch in batches})
@@ -151,12 +141,12 @@ def test_an_insert_repeated_in_another_order_changes_nothing(tables):
     assert all(before)
 
 
-def test_the_lines_of_a_statement_unfold(tables):
+def test_the_lines_of_a_statement_unfold(without_kafka):
     event = statement("EC2", 1, [("us-east-1", "BoxUsage", 3), ("eu-west-1", "Disk", 4)])
-    with connect(tables.clickhouse) as client:
+    with connect(without_kafka.clickhouse) as client:
         for batch in rows_of(event):
             insert(client, batch.table, batch.columns, batch.rows)
-    lines = ask(tables, "SELECT region, usage_type, effective, hour FROM lines ORDER BY region")
+    lines = ask(without_kafka, "SELECT region, usage_type, effective, hour FROM lines ORDER BY region")
     assert lines == [("eu-west-1", "Disk", Decimal(4), -1), ("us-east-1", "BoxUsage", Decimal(3), -1)]
 
 
@@ -238,13 +228,13 @@ def test_with_clickhouse_away_the_sink_waits_and_drops_nothing(kafka):
         thread.join(30)
 
 
-def test_migrations_are_applied_once_and_never_changed(tables, monkeypatch):
-    assert migrate(tables.clickhouse) == []
+def test_migrations_are_applied_once_and_never_changed(without_kafka, monkeypatch):
+    assert migrate(without_kafka.clickhouse) == []
     first = migrations()[0]
     changed = Migration(first.number, first.name, first.sql + "-- changed")
     monkeypatch.setattr("sinks.migrate.migrations", lambda: [changed])
     with pytest.raises(ConfigurationError, match="has changed since"):
-        migrate(tables.clickhouse)
+        migrate(without_kafka.clickhouse)
 
 
 def test_on_a_cluster_the_same_migrations_make_replicated_engines():
@@ -255,9 +245,9 @@ def test_on_a_cluster_the_same_migrations_make_replicated_engines():
     assert all("ON CLUSTER main" in sql and "ENGINE = ReplicatedReplacingMergeTree(version)" in sql for sql in tables)
 
 
-def test_what_is_older_than_the_horizon_collapses_to_the_newest_of_each_scope(tables):
+def test_what_is_older_than_the_horizon_collapses_to_the_newest_of_each_scope(without_kafka):
     versions = [statement("EC2", version, [("r", "u", version)]) for version in (1, 2, 3)]
-    with connect(tables.clickhouse) as client:
+    with connect(without_kafka.clickhouse) as client:
         for event in versions:
             batch = rows_of(event)[0]
             old = list(batch.rows[0])
@@ -265,7 +255,7 @@ def test_what_is_older_than_the_horizon_collapses_to_the_newest_of_each_scope(ta
                 old[batch.columns.index("read_at")] = event.read_at.replace(year=2020 + event.version)
             insert(client, batch.table, batch.columns, [tuple(old)])
         client.command("OPTIMIZE TABLE statement_history FINAL")
-    kept = ask(tables, "SELECT version, effective FROM statement_history FINAL ORDER BY version")
+    kept = ask(without_kafka, "SELECT version, effective FROM statement_history FINAL ORDER BY version")
     assert [version for version, _ in kept] == [2, 3]
 
 

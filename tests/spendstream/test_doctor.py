@@ -13,7 +13,6 @@ from spendstream.doctor import diagnose
 from spendstream.doctor_aws import principal_of
 from spendstream.findings import Finding
 from spendstream.iam_policy import CREDENTIALS, policies
-from spendstream.local.clickhouse import LocalClickHouse
 from spendstream.settings import load
 
 ROLE = "arn:aws:iam::222222222222:role/billing"
@@ -65,12 +64,6 @@ class FakeAws:
 
     def get_metric_data(self, **_: object) -> None:
         raise refused("AccessDenied" if "cloudwatch:GetMetricData" in self.denied else "ValidationError")
-
-
-@pytest.fixture(scope="module")
-def clickhouse():
-    with LocalClickHouse() as running:
-        yield running
 
 
 @pytest.fixture

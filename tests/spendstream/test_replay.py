@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -17,7 +17,6 @@ from processors.pipeline import steps
 from processors.step import Output
 from schemas.events import CostAggregate, Event
 from sinks.clickhouse import connect, insert
-from sinks.migrate import migrate
 from sinks.rows import rows_of
 from sinks.runner import Sink
 from spendstream.admin import kafka_client
@@ -25,7 +24,6 @@ from spendstream.at_work import at_work, check_at_work
 from spendstream.clock import ManualClock, SystemClock
 from spendstream.compare import TABLES, compare
 from spendstream.dropping import drop, wait_until_written
-from spendstream.local.clickhouse import LocalClickHouse
 from spendstream.promotion import promote
 from spendstream.replay import Replay
 from spendstream.replay_input import Range, offsets_by_partition
@@ -39,20 +37,6 @@ from tests.processors.workers import Worker, aggregates, publish
 
 CLOCK = ManualClock(datetime(2026, 3, 11, tzinfo=UTC))
 pytestmark = pytest.mark.timeout(300)
-
-
-@pytest.fixture(scope="module")
-def clickhouse() -> Iterator[LocalClickHouse]:
-    """One engine for all tests, each in a database of its own."""
-    with LocalClickHouse() as running:
-        yield running
-
-
-def tables(clickhouse: LocalClickHouse, database: str) -> dict[str, str]:
-    """Return settings for a database, whose tables are there afterwards."""
-    settings = {"url": clickhouse.url, "database": database}
-    migrate(load(clickhouse=settings).clickhouse)
-    return settings
 
 
 def at_once(_: Settings) -> None:
@@ -268,8 +252,8 @@ def write(settings: Settings, run: str, events: Sequence[Event]) -> None:
                 insert(client, batch.table, batch.columns, batch.rows)
 
 
-def test_comparing_runs(embedded_kafka: Backend, clickhouse):
-    settings = load(kafka=embedded_kafka.settings().kafka, clickhouse=tables(clickhouse, "replay1"))
+def test_comparing_runs(embedded_kafka: Backend, tables):
+    settings = load(kafka=embedded_kafka.settings().kafka, clickhouse=tables)
     write(settings, "live", HISTORY)
     write(settings, "same", HISTORY)
     write(settings, "other", [statement("EC2", 1, [("us-east-1", "BoxUsage", 8)]), *closes("r1")])
@@ -279,8 +263,8 @@ def test_comparing_runs(embedded_kafka: Backend, clickhouse):
     assert any(row["left"] == "8" and row["right"] == "5" for row in differing.largest)
 
 
-def test_runs_that_differ_in_billed_alone_are_not_the_same(embedded_kafka: Backend, clickhouse):
-    settings = load(kafka=embedded_kafka.settings().kafka, clickhouse=tables(clickhouse, "replay2"))
+def test_runs_that_differ_in_billed_alone_are_not_the_same(embedded_kafka: Backend, tables):
+    settings = load(kafka=embedded_kafka.settings().kafka, clickhouse=tables)
     credited = replace(statement("EC2", 1, [("us-east-1", "BoxUsage", 5)]), billed=[0])
     write(settings, "one", [statement("EC2", 1, [("us-east-1", "BoxUsage", 5)]), *closes("r1")])
     write(settings, "other", [credited, *closes("r1")])
@@ -316,10 +300,10 @@ def test_nothing_is_judged_before_the_sink_has_written_it(embedded_kafka: Backen
 
 
 @pytest.mark.slow
-def test_a_replay_after_a_live_run_writes_the_same_rows(embedded_kafka: Backend, clickhouse, tmp_path):
+def test_a_replay_after_a_live_run_writes_the_same_rows(embedded_kafka: Backend, tables, tmp_path):
     settings = load(
         kafka=embedded_kafka.settings().kafka,
-        clickhouse=tables(clickhouse, "replay3"),
+        clickhouse=tables,
         processing={"state_folder": tmp_path, "session_seconds": 6},
         sink={"batch_seconds": 0.2},
     )
@@ -358,10 +342,10 @@ def rows_by_run(settings: Settings, run: str) -> dict[str, list[object]]:
 
 @pytest.mark.slow
 @pytest.mark.kafka
-def test_a_dropped_run_leaves_no_rows_topics_or_groups(apache_kafka: Backend, clickhouse, tmp_path):
+def test_a_dropped_run_leaves_no_rows_topics_or_groups(apache_kafka: Backend, tables, tmp_path):
     settings = load(
         kafka=apache_kafka.settings().kafka,
-        clickhouse=tables(clickhouse, "replay4"),
+        clickhouse=tables,
         processing={"state_folder": tmp_path},
     )
     publish(settings, HISTORY)

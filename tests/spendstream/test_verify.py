@@ -1,10 +1,9 @@
 """`spendstream verify`: what it compares, and what it says of each difference. The bill is of two lines of 5 USD."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
-from itertools import count
 
 import pytest
 from confluent_kafka import Producer
@@ -14,18 +13,15 @@ from processors.batch import BatchDriver
 from processors.pipeline import steps
 from schemas.events import ControlTotal, Event, ReadingClosed, SourceControl
 from sinks.clickhouse import connect, insert
-from sinks.migrate import migrate
 from sinks.rows import rows_of
 from spendstream.cli import app
-from spendstream.local.clickhouse import LocalClickHouse
-from spendstream.settings import Settings
+from spendstream.settings import ClickHouse, Settings
 from spendstream.topics import CONTROLS
 from spendstream.verify import verify
 from tests.kafka_backends import Backend
 from tests.processors.histories import NOW, closes, feed, statement
 from tests.processors.workers import CODEC, publish
 
-NUMBERS = count()
 MARCH = SourceControl(
     source="cost_explorer", provider="AWS", billing_account="payer", control="month", first_day=date(2026, 3, 1),
     last_day=date(2026, 3, 31), currency="USD", billed=Decimal(10), effective=Decimal(10), estimated=False,
@@ -45,17 +41,9 @@ BILL: list[Event] = [
 ]
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[LocalClickHouse]:
-    with LocalClickHouse() as running:
-        yield running
-
-
 @pytest.fixture
-def settings(embedded_kafka: Backend, server: LocalClickHouse) -> Settings:
-    made = embedded_kafka.settings(clickhouse={"url": server.url, "database": f"v{next(NUMBERS)}"})
-    migrate(made.clickhouse)
-    return made
+def settings(embedded_kafka: Backend, tables: ClickHouse) -> Settings:
+    return embedded_kafka.settings(clickhouse=tables)
 
 
 def record(settings: Settings, events: Sequence[Event], *, stored: Sequence[Event] | None = None) -> None:

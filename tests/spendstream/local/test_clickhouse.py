@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -29,10 +28,9 @@ def client(server: LocalClickHouse, **options) -> Client:
     )
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[LocalClickHouse]:
-    with LocalClickHouse() as running:
-        yield running
+@pytest.fixture
+def server(clickhouse: LocalClickHouse) -> LocalClickHouse:
+    return clickhouse
 
 
 @pytest.mark.parametrize("compression", ["lz4", "zstd", "gzip", False])
