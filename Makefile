@@ -5,6 +5,12 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 QUIX := .venv-quix
 RIVALS := .venv-rivals
+# What the services and the local stack begin with.
+STARTED := alerts.delivery alerts.reports.service alerts.worker api.server processors.service processors.worker \
+  producers.runner sinks.runner spendstream.local.clickhouse_http spendstream.local.demo
+
+# Where nobody may keep compiled modules, every process compiles thousands of them anew: seconds at each start.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test proofs check bench format kafka pins clean
@@ -21,6 +27,7 @@ $(STAMP): requirements/all.txt requirements/uv.txt pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --require-hashes -r requirements/all.txt
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --editable .
+	@$(BIN)/python -c 'import importlib, sys; [importlib.import_module(name) for name in sys.argv[1:]]' $(STARTED)
 	@touch $@
 
 demo: $(STAMP) ## real bills through Kafka, Faust and ClickHouse, in this terminal
