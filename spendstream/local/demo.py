@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from producers.runner import read_once
+from sinks.clickhouse import connect
 from sinks.migrate import migrate
 from spendstream.local.demo_incident import Terminal, apply_rules, organisation, routing, show, terminal
 from spendstream.local.simulator import SimulatedAWS, SimulatedClock
@@ -38,18 +39,27 @@ def run(*, once: bool, as_json: bool) -> int:
     with as_file(bills) as path, LocalStack() as stack, _simulated_aws(moving=not once) as aws, terminal() as receiver:
         exports = [{"name": "sample", "path": str(path)}]
         os.environ.update(stack.environment, SPENDSTREAM_FOCUS=json.dumps(exports), **_simulated_settings(aws))
+        os.environ.update(routing(receiver.url, stack.folder))
         settings = load()
         touch_topics(settings)
-        migrate(settings.clickhouse)
-        console.print("[dim]Kafka and ClickHouse are up; starting the services …[/dim]")
-        with Services(["process", "sink", "api"], {}, None) as services:
+        # The worker takes longest to start, and needs no ClickHouse.
+        with Services(["process"], {}, None) as services:
+            stack.start_clickhouse()
+            migrate(settings.clickhouse)
+            console.print("[dim]Kafka and ClickHouse are up; starting the services …[/dim]")
+            services.start("sink")
+            services.start("api")
             reports = read_once(settings)
             bills_read, simulated, *_ = reports
             console.print(
                 f"[dim]{bills_read.lines} lines of real bills of AWS, Microsoft and Oracle, and {simulated.lines} of "
                 "the simulated organisation's Cost Explorer, are in Kafka …[/dim]"
             )
-            report = _agreed(services, settings)
+            # They look at what the worker is about to announce, and start while it works.
+            apply_rules(settings)
+            services.start("alert")
+            services.start("deliver")
+            report = _agreed(services, settings, sum(one.readings for one in reports))
             address = f"http://127.0.0.1:{settings.api.port}"
             answer = _answer(services, address, group_by="provider,service", granularity="total")
             accounts = _ask(address, group_by="provider,account", granularity="total")
@@ -57,19 +67,16 @@ def run(*, once: bool, as_json: bool) -> int:
             seconds = round(time.monotonic() - began, 1)
             if not as_json:
                 _show(console, answer, accounts, freshness, address, seconds)
-                console.print("[dim]Now the rules look at it …[/dim]")
-            # Begun now, they take nothing from the way to the figures.
-            with Services(["alert", "deliver"], routing(receiver.url, stack.folder), None) as alerting:
-                apply_rules(settings)
-                told = _told(alerting, receiver)
-                if as_json:
-                    _print_json(answer, reports, report, seconds, aws.clock.now(), told)
-                else:
-                    show(console, told)
-                    console.print(f"From start to the message: {time.monotonic() - began:.0f} s")
-                if not once:
-                    console.print("ctrl-C ends it")
-                    _wait()
+                console.print("[dim]And the rules have looked at it …[/dim]")
+            told = _told(services, receiver)
+            if as_json:
+                _print_json(answer, reports, report, seconds, aws.clock.now(), told)
+            else:
+                show(console, told)
+                console.print(f"From start to the message: {time.monotonic() - began:.0f} s")
+            if not once:
+                console.print("ctrl-C ends it")
+                _wait()
     return 0
 
 
@@ -91,8 +98,16 @@ def _simulated_settings(aws: SimulatedAWS) -> dict[str, str]:
     }
 
 
-def _agreed(services: Services, settings: Settings) -> Report:
-    """Wait until source, Kafka and ClickHouse agree."""
+def _agreed(services: Services, settings: Settings, readings: int) -> Report:
+    """Wait until source, Kafka and ClickHouse agree.
+
+    To compare all takes a processor that the worker needs, so it is done once everything has been announced.
+    """
+    with connect(settings.clickhouse, reader=True) as client:
+        for _ in _attempts(services):
+            [(announced,)] = client.query("SELECT count() FROM announcements FINAL").result_rows
+            if announced == readings * settings.kafka.shards:
+                break
     for _ in _attempts(services):
         report = verify(settings)
         if report.agrees and report.statements:

@@ -38,12 +38,16 @@ class LocalStack:
         self.environment: dict[str, str] = {}
 
     def __enter__(self) -> Self:
-        """Start both, and wait until they answer."""
-        folder = self.folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="spendstream-")))
+        """Start Kafka; ClickHouse has an address, and is not there yet."""
+        self.folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="spendstream-")))
         broker = self._stack.enter_context(EmbeddedBroker())
-        clickhouse = self._stack.enter_context(LocalClickHouse(folder / "clickhouse"))
-        self.environment = _environment(broker.bootstrap, clickhouse.url, folder)
+        self._clickhouse_port = free_port()
+        self.environment = _environment(broker.bootstrap, f"http://127.0.0.1:{self._clickhouse_port}", self.folder)
         return self
+
+    def start_clickhouse(self) -> None:
+        """Start ClickHouse, and wait until it answers; services that do not need it may start meanwhile."""
+        self._stack.enter_context(LocalClickHouse(self.folder / "clickhouse", port=self._clickhouse_port))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
