@@ -179,6 +179,8 @@ class Case:
             expected=told.expected if told.subject == scope else None,
             impact_per_day=_scaled(told.impact_per_day, size),
             impact_so_far=_scaled(told.impact_so_far, size),
+            impact_lower=_scaled(told.impact_lower, size),
+            impact_upper=_scaled(told.impact_upper, size),
             impact_to_month_end=_scaled(told.impact_to_month_end, size),
             since=self.since,
             opened_at=self.opened_at,

@@ -127,6 +127,8 @@ def _say(
         expected=finding.expected,
         impact_per_day=finding.impact_per_day,
         impact_so_far=finding.impact_so_far,
+        impact_lower=finding.impact_lower,
+        impact_upper=finding.impact_upper,
         impact_to_month_end=finding.impact_to_month_end,
         score=finding.score,
         since=since,

@@ -49,6 +49,8 @@ class Finding:
     expected: Decimal | None = None
     impact_per_day: Decimal | None = None
     impact_so_far: Decimal | None = None
+    impact_lower: Decimal | None = None
+    impact_upper: Decimal | None = None
     impact_to_month_end: Decimal | None = None
     since: datetime | None = None
     score: float | None = None
@@ -95,6 +97,8 @@ def of_anomaly(rule: AnomalyRule | FeeRule, event: CostAnomaly) -> Finding | Non
         expected=event.expected,
         impact_per_day=event.impact_per_day,
         impact_so_far=event.impact_so_far,
+        impact_lower=event.impact_lower,
+        impact_upper=event.impact_upper,
         impact_to_month_end=event.impact_to_month_end,
         since=event.since,
         score=event.score,

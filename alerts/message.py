@@ -7,7 +7,7 @@ from datetime import datetime
 
 from alerts.own_incidents import CANARY
 from alerts.routing import Told
-from alerts.wording import money, name_of, plain, share, squeezed
+from alerts.wording import between, money, name_of, plain, share, squeezed
 from processors.series import parse
 from schemas.events import Incident
 
@@ -78,13 +78,15 @@ def view(told: Told) -> View:
     """Return an incident in words."""
     incident = told.incident
     facts = [("Why now", told.reason), ("Owner", incident.owner or "nobody is named")]
-    for name, amount in (
-        ("A day", incident.impact_per_day),
-        ("So far", incident.impact_so_far),
-        ("To the end of the month", incident.impact_to_month_end),
+    likely = between(incident.impact_lower, incident.impact_upper, incident.currency)
+    for name, amount, band in (
+        ("A day", incident.impact_per_day, None),
+        ("So far", incident.impact_so_far, likely),
+        ("To the end of the month", incident.impact_to_month_end, None),
     ):
         if amount is not None:
-            facts.append((name, f"{'+' if amount > 0 else ''}{money(amount, incident.currency)}"))
+            said = f"{'+' if amount > 0 else ''}{money(amount, incident.currency)}"
+            facts.append((name, said if band is None else f"{said} ({band})"))
     facts.append(("Since", f"{incident.since:%Y-%m-%d %H:%M} UTC"))
     facts.append(("Rules", ", ".join(incident.rules)))
     facts.append(("Incident", incident.id))

@@ -25,6 +25,19 @@ def money(amount: Decimal, currency: str | None) -> str:
     return f"{cents:,} {currency or ''}".rstrip()
 
 
+def between(lower: Decimal | None, upper: Decimal | None, currency: str | None) -> str | None:
+    """Return the band that holds an amount as people read it; None: none is known.
+
+    Examples
+    --------
+    >>> between(Decimal("90.1"), Decimal(150), "USD")
+    'likely 90.10 to 150.00 USD'
+    """
+    if lower is None or upper is None:
+        return None
+    return f"likely {money(lower, None)} to {money(upper, currency)}"
+
+
 def share(value: float | Decimal) -> str:
     """Return a share as percents.
 

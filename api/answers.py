@@ -183,6 +183,8 @@ class AnomalyRow(Document):
     score: float = Field(description="−log10 p, of its most surprising day; 0 where a calendar says it")
     p: float
     impact_so_far: Money = Field(description="actual less expected, since it began")
+    impact_lower: Money | None = Field(description="lower end of its 90 % band; null: none is known")
+    impact_upper: Money | None = Field(description="upper end of it")
     impact_per_day: Money
     impact_to_month_end: Money = Field(description="if it goes on")
     completeness: float = Field(description="share of the day that is thought visible, 0 to 1")

@@ -38,6 +38,8 @@ class IncidentRow(Document):
     expected: Money | None
     impact_per_day: Money | None
     impact_so_far: Money | None
+    impact_lower: Money | None = Field(description="lower end of its 90 % band; null: none is known")
+    impact_upper: Money | None = Field(description="upper end of it")
     impact_to_month_end: Money | None = Field(description="if it goes on")
     since: datetime = Field(description="when the cause began")
     opened_at: datetime

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from alerts.cases import FOLDED
 from alerts.console import cost_explorer
-from alerts.wording import money, name_of, plain, share
+from alerts.wording import between, money, name_of, plain, share
 
 #: What follows from each state, for somebody who never heard of it.
 _MEANS = {
@@ -137,9 +137,10 @@ def _amounts(one: dict[str, Any]) -> tuple[Fact, ...]:
         amount = _amount(one[key])
         if amount is not None:
             found.append(Fact(name, money(amount, currency), note))
+    likely = between(_amount(one["impact_lower"]), _amount(one["impact_upper"]), currency)
     for name, key, note in (
         ("A day", "impact_per_day", "more or less than expected"),
-        ("So far", "impact_so_far", "since it began"),
+        ("So far", "impact_so_far", f"since it began; {likely}" if likely else "since it began"),
         ("To the month's end", "impact_to_month_end", "if it goes on"),
     ):
         amount = _amount(one[key])

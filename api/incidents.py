@@ -20,7 +20,8 @@ from api.runs import known_run
 _COLUMNS: dict[str, Kind] = {
     **dict.fromkeys(("id", "state", "severity", "scope", "level", "kind", "rules", "currency"), "text"),
     **dict.fromkeys(("provider", "account", "service", "says"), "text"),
-    **dict.fromkeys(("actual", "expected", "impact_per_day", "impact_so_far", "impact_to_month_end"), "money"),
+    **dict.fromkeys(("actual", "expected", "impact_per_day", "impact_so_far", "impact_lower", "impact_upper"), "money"),
+    "impact_to_month_end": "money",
     **dict.fromkeys(("since", "opened_at", "changed_at", "snoozed_until"), "time"),
     **dict.fromkeys(("alert_count", "firing_count"), "number"),
     **dict.fromkeys(("owner", "runbook"), "text"),

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from detection.calibration import Bools, Floats, TailCalibration, needed_log_p
-from detection.explain import began
+from detection.explain import began, beginning_spread
 from detection.given import check_version
 from detection.levels import Ints, LevelBank, Singles
 from detection.seasons import Calendar
@@ -77,6 +77,8 @@ class Scores:
         −ln p before calibration, of the short windows and of the long ones: 2 × series.
     passes
         Whether it is beyond what the false-alert setting allows.
+    unsure
+        Standard deviation of what all periods share in their `expected`, in currency units.
     """
 
     expected: Floats
@@ -88,6 +90,7 @@ class Scores:
     window: Ints
     nominal: Floats
     passes: Bools
+    unsure: Floats
 
     @property
     def z(self) -> Floats:
@@ -216,6 +219,7 @@ class CostSeries:
             window,
             nominal,
             known & (log_p >= self.needed + self.bar),
+            expected.unsure * mean,
         )
 
     def learn_many(self, values: Floats, scores: Scores | None = None) -> Bools:
@@ -286,17 +290,18 @@ class CostSeries:
     def held_back(self, row: int, periods: int) -> Floats:
         """Return by what to multiply what was expected in the last `periods` to have what was so before them.
 
-        To be asked after the last of them is learnt: a rise that creeps has by then been learnt in part.
+        To be asked after the last of them is learnt: a rise that creeps has by then been learnt in part. The growth
+        that was usual goes on.
         """
         bases = self.bases[-periods:, row]
-        factors: Floats = np.exp(bases[0] - bases)
+        factors: Floats = np.exp(bases[0] + self.levels.growth()[row] * np.arange(len(bases)) - bases)
         return factors
 
     def _take_back(self, begins: Bools, scores: Scores) -> None:
-        """Where a longer window finds a change, set the level back to what it was when that began."""
+        """Where a change is found that began before, set the level back to what it would be without that."""
         back = np.zeros(len(self))
-        for row in (begins & (np.abs(scores.window) >= LONG)).nonzero()[0].tolist():
-            back[row] = self.bases[-1 - self.since(row, scores), row] - self.bases[-1, row]
+        for row in begins.nonzero()[0].tolist():
+            back[row] = np.log(self.held_back(row, self.since(row, scores) + 1)[-1])
         if back.any():
             self.levels.move(back)
 
@@ -390,5 +395,15 @@ def periods_since(residuals: Floats, window: int) -> int:
 
     A long window has found what is slow, and that may have begun before it.
     """
+    return len(residuals) - 1 - began(residuals, _within(residuals, window))
+
+
+def start_spread(residuals: Floats, window: int) -> float:
+    """Return by how many standard deviations of a period the sum from the change point on errs, as that may."""
+    start = began(residuals, _within(residuals, window))
+    return beginning_spread(residuals, max(_within(residuals, window), LONG), start)
+
+
+def _within(residuals: Floats, window: int) -> int:
     length = abs(window) or 1
-    return len(residuals) - 1 - began(residuals, length if length < LONG else len(residuals))
+    return length if length < LONG else len(residuals)

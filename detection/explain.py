@@ -139,14 +139,31 @@ def began(z: Floats, within: int) -> int:
     Of all steps and straight rises to the end that begin in the last `within` periods, the one that explains most of
     the squares; and from there back over periods that lie clearly on the same side: some causes double each period.
     """
-    last = z[-within:]
-    lengths = np.arange(len(last), 0, -1)
-    sums = np.cumsum(last[::-1])[::-1]
-    # of a rise that begins at s: Σ (t − s + 1) z = Σ over u ≥ s of the sums from u
-    rises = np.cumsum(sums[::-1])[::-1]
-    steps, ramps = sums**2 / lengths, rises**2 / (lengths * (lengths + 1) * (2 * lengths + 1) / 6)
-    place = int(np.argmax(np.maximum(steps, ramps)))
-    side, start = np.sign(sums[place]), len(z) - len(last) + place
+    sums, explained = _beginnings(z[-within:])
+    place = int(np.argmax(explained))
+    side, start = np.sign(sums[place]), len(z) - len(sums) + place
     while start > 0 and z[start - 1] * side > _ALREADY:
         start -= 1
     return start
+
+
+def beginning_spread(z: Floats, within: int, start: int) -> float:
+    """Return by how much the sum of standardised residuals from `start` to the end may err, for `start` may.
+
+    It is the root mean square, over all beginnings in the last `within` periods, each as likely as what it explains
+    makes it.
+    """
+    sums, explained = _beginnings(z[-within:])
+    likely = np.exp((explained - explained.max()) / 2)
+    return float(np.sqrt(likely @ (sums - z[start:].sum()) ** 2 / likely.sum()))
+
+
+def _beginnings(z: Floats) -> tuple[Floats, Floats]:
+    """Return, for a change that begins at each period, the sum from there on and the squares that it explains."""
+    lengths = np.arange(len(z), 0, -1)
+    sums: Floats = np.cumsum(z[::-1])[::-1]
+    # of a rise that begins at s: Σ (t − s + 1) z = Σ over u ≥ s of the sums from u
+    rises = np.cumsum(sums[::-1])[::-1]
+    steps, ramps = sums**2 / lengths, rises**2 / (lengths * (lengths + 1) * (2 * lengths + 1) / 6)
+    explained: Floats = np.maximum(steps, ramps)
+    return sums, explained

@@ -87,12 +87,15 @@ class Expectation:
         Degrees of freedom behind `sd`; 0 where nothing was ever seen.
     steady
         As `mean`, by the models that were believed over the last months: what creeps does not win it over.
+    unsure
+        The part of `sd` that all periods share: what is not known of level and trend. The rest is of each its own.
     """
 
     mean: Floats
     sd: Floats
     df: Floats
     steady: Floats
+    unsure: Floats
 
 
 class LevelBank:
@@ -172,13 +175,15 @@ class LevelBank:
         logs, variances, _, _ = self._forecast(ahead)
         share = self.shares()
         log = (share * logs).sum(axis=0)
-        variance = (share * (variances + (logs - log) ** 2)).sum(axis=0)
+        differ = (logs - log) ** 2
+        variance = (share * (variances + differ)).sum(axis=0)
         mean = np.exp(log)
         with np.errstate(divide="ignore", over="ignore"):
             sd = np.sqrt(variance + self.floor**2 + (self.smallest / mean) ** 2)
         seen = (share * self.seen).sum(axis=0)
         steady = np.exp((self.belief * logs).sum(axis=0))
-        found = Expectation(mean, sd, np.where(self.count > 0, seen + _NOISE_WEIGHT, 0.0), steady)
+        unsure = np.sqrt((share * (self._unsure(ahead) + differ)).sum(axis=0))
+        found = Expectation(mean, sd, np.where(self.count > 0, seen + _NOISE_WEIGHT, 0.0), steady, unsure)
         if ahead == 0:
             self._expected = found
         return found
@@ -188,6 +193,11 @@ class LevelBank:
         logs, _, _, row = self._forecast(0)
         seasons = np.einsum("i,imn->mn", row[2:], self.coefficients[2:])
         found: Floats = (self.shares() * (logs - seasons)).sum(axis=0)
+        return found
+
+    def growth(self) -> Floats:
+        """Return what a period adds to the level's logarithm, by the models believed over the last months."""
+        found: Floats = (self.belief * self.coefficients[1]).sum(axis=0)
         return found
 
     def move(self, by: Floats) -> None:
@@ -296,6 +306,14 @@ class LevelBank:
         found = logs, variances, crow, row
         if ahead == 0:
             self._now, self._expected = found, None
+        return found
+
+    def _unsure(self, ahead: int) -> Floats:
+        """Return the variance of level and trend alone, of the logarithm `ahead` periods on: models × series."""
+        found: Floats = self.covariance[0, 0].astype(np.float64)
+        if ahead:
+            both, slope = self.covariance[0, 1], self.covariance[1, 1]
+            found += ahead * (2 * both + ahead * slope + self.level_drift * self.noise())
         return found
 
     def noise(self) -> Floats:

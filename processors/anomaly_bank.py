@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from detection.calibration import Bools, Floats
-from detection.cost_series import BAND, LONG, STATE_VERSION, CostSeries, Scores, periods_since
+from detection.cost_series import BAND, LONG, STATE_VERSION, CostSeries, Scores, periods_since, start_spread
 from detection.forecast import start_of
 from detection.given import check_version
 from detection.levels import OUTSIDE, Ints, Singles
@@ -44,8 +44,8 @@ class Scored:
     ----------
     day
         Since 1970.
-    spread
-        Standard deviation of the expected.
+    spread, unsure
+        Standard deviation of the expected, and the part of it that all days share.
     score
         −log10 p.
     window
@@ -64,6 +64,7 @@ class Scored:
     actual: Floats
     expected: Floats
     spread: Floats
+    unsure: Floats
     z: Floats
     score: Floats
     window: Ints
@@ -75,7 +76,14 @@ class Scored:
 
     def since(self, row: int) -> int:
         """Return the day on which what the window saw most likely began."""
-        return self.day - periods_since(np.append(self.recent[:, row], self.z[row]), int(self.window[row]))
+        return self.day - periods_since(self._residuals(row), int(self.window[row]))
+
+    def start_spread(self, row: int) -> float:
+        """Return by how much the excess since then may err, in currency units, because that day is not certain."""
+        return float(self.spread[row]) * start_spread(self._residuals(row), int(self.window[row]))
+
+    def _residuals(self, row: int) -> Floats:
+        return np.append(self.recent[1:, row], self.z[row])
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,12 +182,12 @@ class Bank:
             if cost and key in self.rows:
                 self._last[self.rows[key]] = day
         scored = self._scored(day, values, scores, begins, before, np.ones(len(self)), recent)
-        for row in np.flatnonzero(begins & (np.abs(scores.window) >= LONG)).tolist():
+        for row in np.flatnonzero(begins).tolist():
             self._hold_back(scored, row)
         return scored
 
     def _hold_back(self, scored: Scored, row: int) -> None:
-        """Take back what the level had learnt of a change before a longer window found it, in what was expected."""
+        """Take back what the level had learnt of a change before it was found, in what was expected."""
         days = scored.day - scored.since(row) + 1
         for number, factor in enumerate(self.series.held_back(row, days).tolist()):
             self._judged[_EXPECTED, (scored.day - days + 1 + number) % self.kept, row] *= factor
@@ -222,8 +230,8 @@ class Bank:
         spread = (scores.upper - scores.expected) / BAND
         after = self.series.open.copy()
         return Scored(
-            day, values, scores.expected, spread, scores.z, scores.score, scores.window, begins, before, after, share,
-            recent,
+            day, values, scores.expected, spread, scores.unsure, scores.z, scores.score, scores.window, begins, before,
+            after, share, recent,
         )  # fmt: skip
 
     def _let_go(self, day: int) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from detection.cost_series import BAND
+from detection.impact import NOTHING, Impact
 from processors.anomaly_bank import Bank, Scored
 from processors.anomaly_calendars import Calendars, Told
 from processors.anomaly_days import DayCosts
@@ -28,6 +29,7 @@ _NEW_DAYS = 7
 _FEE_DAYS = 7
 _NEAR_DAYS = 10
 _COURSE_DAYS = 14
+_LEAST = 1e-12
 
 IsWarm = Callable[[int], bool]
 #: Series, first and last day of an incident → the id under which its hours were told.
@@ -93,11 +95,24 @@ class Following:
             key,
             shape,
             day,
-            Incident("", key, shape, day, since, side, float(scored.score[row]), shown, a_day=self._a_day),
+            Incident(
+                "",
+                key,
+                shape,
+                day,
+                since,
+                side,
+                float(scored.score[row]),
+                shown,
+                excess=Impact(start=scored.start_spread(row)),
+                a_day=self._a_day,
+            ),
         )
         settled = self._bank.series.levels.period or 0
+        unsure = float(scored.unsure[row]) / max(shown.expected, _LEAST)
         for earlier in range(since, min(day, settled + 1)):
             past = self._past(row, earlier)
+            past = replace(past, unsure=unsure * past.expected)
             if np.isfinite(past.actual) and np.isfinite(past.expected):
                 incident = incident.outside(past, 0.0)
         incident = replace(incident, shape=shape, confirmed=confirmed, shown=shown)
@@ -114,7 +129,7 @@ class Following:
         """Open an incident of a series that is new with a settled day, or confirm it."""
         self._new(key, day, cost)
         incident = self._known[self._active[key]]
-        self._keep(replace(incident, confirmed=True, excess=0.0, weight=0.0, since=day, until=day + _NEW_DAYS - 1))
+        self._keep(replace(incident, confirmed=True, excess=NOTHING, weight=0.0, since=day, until=day + _NEW_DAYS - 1))
 
     def expect(self, passing: Mapping[str, tuple[int, float]]) -> None:
         """Tell of series (key → day, cost) that are new on days which are not settled; take back those that are not."""
@@ -124,7 +139,7 @@ class Following:
             incident = self._known[self._active[key]]
             if not incident.confirmed and incident.shape == "new":
                 shown = Shown(day, cost, 0.0, 0.0, 0.0)
-                self._keep(replace(incident, shown=shown, excess=cost, weight=1.0))
+                self._keep(replace(incident, shown=shown, excess=Impact(cost), weight=1.0))
         for name in list(self._active.values()):
             incident = self._known[name]
             gone = incident.key not in passing and incident.key not in self._bank.rows
@@ -148,10 +163,10 @@ class Following:
     def stand_apart(self, told: Told, until: int, score: float = 0.0) -> None:
         """Open an incident that no model follows: of a calendar, or of a restatement."""
         shown = Shown(told.day, told.actual, told.expected, told.expected, told.expected)
-        excess = told.actual - told.expected
-        side = 1 if excess >= 0 else -1
+        excess = Impact(told.actual - told.expected)
+        side = 1 if excess.amount >= 0 else -1
         incident = Incident(
-            "", told.key, told.shape, told.day, told.day, side, score, shown, True, until, excess, 1.0, 0.0, told.day
+            "", told.key, told.shape, told.day, told.day, side, score, shown, True, until, excess, 1.0, last=told.day
         )
         self._keep(self._named(told.key, told.shape, told.day, incident))
 
@@ -181,7 +196,7 @@ class Following:
         shown = incident.shown
         if shown.day == day:
             shown = replace(shown, actual=shown.actual + change)
-        self._keep(replace(incident, excess=incident.excess + change, shown=shown, withdrawn=not still))
+        self._keep(replace(incident, excess=incident.excess + Impact(change), shown=shown, withdrawn=not still))
 
     def pass_time(self, today: int) -> None:
         """Close what only stands for a while."""
@@ -380,4 +395,5 @@ def _with_day(incident: Incident, scored: Scored, row: int, *, outside: bool) ->
 def _shown(scored: Scored, row: int) -> Shown:
     expected, band = float(scored.expected[row]), BAND * float(scored.spread[row])
     actual, share = float(scored.actual[row]), float(scored.share[row])
-    return Shown(scored.day, actual, expected, max(expected - band, 0.0), expected + band, share)
+    unsure = float(scored.unsure[row])
+    return Shown(scored.day, actual, expected, max(expected - band, 0.0), expected + band, share, unsure)

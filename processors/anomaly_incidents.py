@@ -13,6 +13,8 @@ from hashlib import blake2b
 from math import isfinite
 from typing import Any, Literal
 
+from detection.cost_series import BAND
+from detection.impact import NOTHING, Impact
 from processors.announced import number_of
 from processors.series import ChargeKind, parse
 from schemas.events import AnomalyCause, AnomalyShape, Contributor, CostAggregate, CostAnomaly
@@ -39,6 +41,13 @@ class Shown:
     lower: float
     upper: float
     share: float = 1.0
+    unsure: float = 0.0
+    """The part of the standard deviation of `expected` that all days share."""
+
+    @property
+    def impact(self) -> Impact:
+        """What it cost beyond the expected."""
+        return Impact.of(self.actual, self.expected, (self.upper - self.expected) / BAND, self.unsure)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +88,9 @@ class Incident:
     shown: Shown
     confirmed: bool = False
     until: int | None = None
-    excess: float = 0.0
+    excess: Impact = NOTHING
     weight: float = 0.0
-    tail: float = 0.0
+    tail: Impact = NOTHING
     last: int = 0
     ended: int | None = None
     withdrawn: bool = False
@@ -114,15 +123,14 @@ class Incident:
         """Return it with a further day outside."""
         weight = self.weight + shown.share
         shape: AnomalyShape = "step" if self.shape == "spike" and weight > 1 else self.shape
-        excess = self.excess + self.tail + shown.actual - shown.expected
         return replace(
-            self, shape=shape, excess=excess, tail=0.0, weight=weight, last=shown.day, shown=shown,
-            score=max(self.score, score),
+            self, shape=shape, excess=self.excess + self.tail + shown.impact, tail=NOTHING, weight=weight,
+            last=shown.day, shown=shown, score=max(self.score, score),
         )  # fmt: skip
 
     def inside(self, shown: Shown) -> "Incident":
         """Return it with a further day on which the cost was as expected."""
-        return replace(self, tail=self.tail + shown.actual - shown.expected)
+        return replace(self, tail=self.tail + shown.impact)
 
     def plain(self) -> dict[str, Any]:
         """Return it as plain data."""
@@ -135,6 +143,8 @@ class Incident:
             "parts": tuple((series, share) for series, share in stored["parts"]),
             "said": tuple(stored["said"]),
             "shown": Shown(**stored["shown"]),
+            "excess": Impact(**stored["excess"]),
+            "tail": Impact(**stored["tail"]),
         }
         return cls(**{**stored, **lists})
 
@@ -158,7 +168,7 @@ def event_of(incident: Incident, event: CostAggregate) -> tuple[Incident, CostAn
     """Return what is to be told of an incident, None when nothing has changed; and the incident that remembers it."""
     shown = incident.shown
     state = _state(incident, day_number(event.closed_at.date()))
-    said = (state, shown.day, incident.shape, incident.cause, shown.actual, incident.excess)
+    said = (state, shown.day, incident.shape, incident.cause, shown.actual, incident.excess.amount)
     if _alike(incident.said, said) or (incident.withdrawn and not incident.said):
         return incident, None
     goes_on = state == "open" and incident.said and incident.said[0] == "open"
@@ -203,9 +213,12 @@ def _event(incident: Incident, event: CostAggregate, state: State) -> CostAnomal
     number, hour = divmod(shown.day, incident.a_day)
     day = day_of(number)
     began, after = divmod(incident.since, incident.a_day)
-    a_day = incident.excess / max(incident.weight, 1e-3) * incident.a_day
+    excess = incident.excess.amount
+    a_day = excess / max(incident.weight, 1e-3) * incident.a_day
     left = monthrange(day.year, day.month)[1] - day.day if incident.is_open and incident.until is None else 0
     by_calendar = incident.score == 0
+    # What nothing was expected of, and what a calendar says, has no band.
+    lower, upper = map(_money, incident.excess.band) if incident.excess.variance else (None, None)
     return CostAnomaly(
         run=event.run,
         id=incident.id,
@@ -230,9 +243,11 @@ def _event(incident: Incident, event: CostAggregate, state: State) -> CostAnomal
         shape=incident.shape,
         cause=incident.cause,
         since=datetime.combine(day_of(began), time(after), UTC),
-        impact_so_far=_money(incident.excess),
+        impact_so_far=_money(excess),
+        impact_lower=lower,
+        impact_upper=upper,
         impact_per_day=_money(a_day),
-        impact_to_month_end=_money(incident.excess + a_day * left),
+        impact_to_month_end=_money(excess + a_day * left),
         contributors=[Contributor(series=series, share=share) for series, share in incident.parts],
         completeness=min(max(shown.share, 0.0), 1.0),
         scored_at=event.closed_at,

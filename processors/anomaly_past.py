@@ -53,7 +53,7 @@ class Likeness:
     @classmethod
     def of(cls, incident: Incident) -> "Likeness":
         """Return what is compared of an incident."""
-        a_day, expected = abs(incident.excess) / max(incident.weight, 1.0), incident.shown.expected
+        a_day, expected = abs(incident.excess.amount) / max(incident.weight, 1.0), incident.shown.expected
         size = log(max(a_day / expected if expected > 0 else a_day, _SMALLEST))
         days = max(incident.last, incident.opened) - incident.since + 1
         return cls(incident.id, incident.key, incident.shape, incident.cause, incident.side, incident.since, days, size)

@@ -73,6 +73,10 @@ class Alert:
     """Actual minus expected a day."""
     impact_so_far: Decimal | None = None
     """Actual minus expected since the start."""
+    impact_lower: Decimal | None = None
+    """Lower end of the 90 % band of `impact_so_far`; null: none is known."""
+    impact_upper: Decimal | None = None
+    """Upper end of it."""
     impact_to_month_end: Decimal | None = None
     """Projected to the end of the month."""
     score: float | None = None
@@ -301,6 +305,10 @@ class Incident:
     """Actual minus expected a day."""
     impact_so_far: Decimal | None = None
     """Actual minus expected since the start."""
+    impact_lower: Decimal | None = None
+    """Lower end of the 90 % band of `impact_so_far`; null: none is known."""
+    impact_upper: Decimal | None = None
+    """Upper end of it."""
     impact_to_month_end: Decimal | None = None
     """Projected to the end of the month."""
     since: datetime
@@ -742,6 +750,10 @@ class CostAnomaly:
     """Start of the change."""
     impact_so_far: Decimal
     """Actual minus expected since the start."""
+    impact_lower: Decimal | None = None
+    """Lower end of the 90 % band of `impact_so_far`; null: none is known."""
+    impact_upper: Decimal | None = None
+    """Upper end of it."""
     impact_per_day: Decimal
     """Actual minus expected a day."""
     impact_to_month_end: Decimal

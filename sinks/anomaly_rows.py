@@ -25,6 +25,8 @@ _PLAIN = (
     "p",
     "passes",
     "impact_so_far",
+    "impact_lower",
+    "impact_upper",
     "impact_per_day",
     "impact_to_month_end",
     "completeness",

@@ -108,6 +108,8 @@ def _incident(told: Told) -> dict[str, Any]:
         "expected": _text(incident.expected),
         "impact_per_day": _text(incident.impact_per_day),
         "impact_so_far": _text(incident.impact_so_far),
+        "impact_lower": _text(incident.impact_lower),
+        "impact_upper": _text(incident.impact_upper),
         "impact_to_month_end": _text(incident.impact_to_month_end),
         "since": incident.since.isoformat(),
         "opened_at": incident.opened_at.isoformat(),

@@ -3,18 +3,22 @@
 From the alert on, the expected cost is what the levels foretold on the day of the alert; before it, back to the change
 point, what was expected each day, without what has been learnt since. Two truths: the dollars that the incident added,
 and by how much its days cost more than the generator meant. They differ by the noise of the incident's own days, which
-no one can tell from the incident: so beside ours stands what one would say who knows the true mean.
+no one can tell from the incident: so beside ours stands what one would say who knows the true mean, and each impact
+has a band that is to hold the dollars that were added.
 """
 
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC
 
 import numpy as np
 
 from bench.detection import bills, bills_causal, bills_model
 from bench.detection.bills_model import Bills, Floats, Incident
-from detection.cost_series import CostSeries
+from detection.cost_series import BAND, CostSeries, Scores, periods_since, start_spread
+from detection.impact import Impact
+from detection.levels import Expectation
 from detection.seasons import Calendar
 
 KINDS = ["step", "forgotten_resource", "runaway_loop", "creep", "two_periods", "spike"]
@@ -42,6 +46,10 @@ class Impacts:
         before it, and of two weeks after it as well: the best that can be said without knowing the mean.
     of_excess
         Of what its days cost beyond the true mean.
+    held
+        The share whose band holds the dollars that the incident added.
+    width
+        The median of half the band's width, as a share of these dollars.
     """
 
     kind: str
@@ -51,6 +59,8 @@ class Impacts:
     causal: float
     two_sided: float
     of_excess: float
+    held: float
+    width: float
 
 
 def impacts(seed: int, least_size: float = 4.0, series: int = 600, days: int = 700) -> list[Impacts]:
@@ -68,41 +78,68 @@ def impacts(seed: int, least_size: float = 4.0, series: int = 600, days: int = 7
             rows = slice(one.start, one.end)
             cost, mean = float(made.values[rows, one.series].sum()), float(made.mean[rows, one.series].sum())
             excess = cost - mean
-            said = told, excess, bills_causal.impact(made, one, 0), bills_causal.impact(made, one, _AFTER)
-            error = (*(abs(each / one.dollars - 1) for each in said), abs(told / excess - 1))
+            said = told.amount, excess, bills_causal.impact(made, one, 0), bills_causal.impact(made, one, _AFTER)
+            within = [abs(each / one.dollars - 1) <= _TENTH for each in said]
+            lower, upper = told.band
+            half = (upper - lower) / 2 / abs(one.dollars)
+            error = (*within, abs(told.amount / excess - 1) <= _TENTH, lower <= one.dollars <= upper, half)
             errors[one.kind].append(error)
             noise = float(np.sqrt((made.sigma[rows, one.series] ** 2).sum()))
             knowable += [error] if one.dollars >= _KNOWABLE * noise else []
     errors["all"] = [one for each in errors.values() for one in each]
     if knowable:
         errors["large enough to be told"] = knowable
-    within = {kind: (np.array(each).reshape(-1, 5) <= _TENTH).mean(axis=0) for kind, each in errors.items()}
-    return [Impacts(kind, len(errors[kind]), *(float(share) for share in within[kind])) for kind in errors]
+    return [_summed(kind, np.array(each, dtype=np.float64).reshape(-1, 7)) for kind, each in errors.items()]
 
 
-def _found(made: Bills) -> list[tuple[Incident, float]]:
+def _summed(kind: str, each: Floats) -> Impacts:
+    told = [*each[:, :-1].mean(axis=0), np.median(each[:, -1])] if len(each) else [0.0] * 7
+    return Impacts(kind, len(each), *map(float, told))
+
+
+def _found(made: Bills) -> list[tuple[Incident, Impact]]:
     """Return the incidents that alert, each with its impact as told: actual − expected from its change point on."""
     running = {(one.series, day): one for one in made.incidents for day in range(one.start, one.end)}
     calendar = Calendar(holidays=bills.HOLIDAYS)
     detector = CostSeries(calendar, made.mean.shape[1] / 1000)
     detector.add(made.mean.shape[1])
-    expected, found, seen = np.zeros_like(made.mean), list[tuple[Incident, float]](), set[int]()
+    scored, found, seen = list[Scores](), list[tuple[Incident, Impact]](), set[int]()
     for t, moment in enumerate(made.times):
         detector.advance(calendar.index(moment.replace(tzinfo=UTC)))
         scores = detector.score_many(made.values[t])
-        expected[t] = scores.expected
-        may_begin = np.flatnonzero(scores.passes & (detector.open == 0))
-        since = {column: detector.since(column, scores) for column in map(int, may_begin)}
+        scored = [*scored[1 - _LONGEST :], scores]
+        recent = np.vstack([detector.recent[1:], scores.steady])
         begins = np.flatnonzero(detector.learn_many(made.values[t], scores))
-        ahead = [detector.levels.expect(n).mean for n in range(_LONGEST)] if len(begins) else []
+        ahead = [detector.levels.expect(n) for n in range(_LONGEST)] if len(begins) else []
         for column in map(int, begins):
             one = running.get((column, t))
             if one is not None and one.group not in seen:
                 seen.add(one.group)
-                days = 1 + since[column]
-                before: Floats = expected[t + 1 - days : t + 1, column] * detector.held_back(column, days)
+                values, window = made.values[:, column], int(scores.window[column])
+                days = 1 + periods_since(recent[:, column], window)
                 # what lies before its true start counts as well: the change point may be told too early or too late
-                told = float((made.values[t + 1 - days : t + 1, column] - before).sum())
-                told += sum(float(made.values[t + n, column] - ahead[n][column]) for n in range(1, one.end - t))
-                found.append((one, told))
+                told = _until(scored[-days:], values[t + 1 - days :], detector.held_back(column, days), column)
+                for expected, value in zip(ahead[1:], values[t + 1 : one.end], strict=False):
+                    told += _of_day(value, expected, column)
+                spread = _spread(scores, column) * start_spread(recent[:, column], window)
+                found.append((one, replace(told, start=spread)))
     return found
+
+
+def _until(scored: Sequence[Scores], values: Floats, held_back: Floats, column: int) -> Impact:
+    """Return the impact of the days to the one on which an incident is found."""
+    told = Impact()
+    for scores, value, factor in zip(scored, values, held_back, strict=False):
+        expected = float(scores.expected[column] * factor)
+        told += Impact.of(float(value), expected, _spread(scores, column), float(scores.unsure[column]))
+    return told
+
+
+def _of_day(value: float, expected: Expectation, column: int) -> Impact:
+    """Return that of a day after it."""
+    mean = float(expected.mean[column])
+    return Impact.of(float(value), mean, mean * float(expected.sd[column]), mean * float(expected.unsure[column]))
+
+
+def _spread(scores: Scores, column: int) -> float:
+    return float(scores.upper[column] - scores.expected[column]) / BAND

@@ -55,6 +55,8 @@ FIRING: Incident = replace(
     expected=Decimal(30),
     impact_per_day=Decimal(60),
     impact_so_far=Decimal("180.5"),
+    impact_lower=Decimal("150.5"),
+    impact_upper=Decimal("210.5"),
     impact_to_month_end=Decimal(1260),
     since=NOW - timedelta(days=3),
     opened_at=NOW - timedelta(days=1),
@@ -69,7 +71,8 @@ FIRING: Incident = replace(
 BUDGET: Incident = replace(
     FIRING, id="i2", version=1, scope="month", level="budget", kind="budget", severity="warning",
     children=[], alerts=[], currency=None,
-    actual=None, expected=None, impact_per_day=None, impact_so_far=None, impact_to_month_end=None,
+    actual=None, expected=None, impact_per_day=None, impact_so_far=None, impact_lower=None,
+    impact_upper=None, impact_to_month_end=None,
     says="no reading for 30 hours", changed_at=NOW - timedelta(hours=1), owner=None, runbook=None,
 )  # fmt: skip
 OVER: Incident = replace(

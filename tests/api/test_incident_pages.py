@@ -23,7 +23,8 @@ from tests.api.serving import land
 
 #: As `/v1/incidents/{id}` answers.
 EC2_TOLD: dict[str, Any] = {
-    **dict.fromkeys(("owner", "runbook", "snoozed_until", "impact_so_far", "impact_to_month_end")),
+    **dict.fromkeys(("owner", "runbook", "snoozed_until", "impact_so_far", "impact_lower", "impact_upper")),
+    "impact_to_month_end": None,
     "id": "i1", "state": "firing", "severity": "critical", "scope": EC2, "kind": "anomaly", "rules": "rises",
     "currency": "USD", "says": "it rose", "actual": "90", "expected": "30", "impact_per_day": "60",
     "since": "2026-03-07T00:00:00+00:00", "firing_count": 1,
@@ -61,6 +62,7 @@ def test_a_link_opens_its_incident_with_what_is_to_be_known(api):
         "90.00 USD",
         "30.00 USD",
         "+1,260.00 USD",
+        "likely 150.50 to 210.50 USD",
         "75 %",
         "search@example.com",
         "spendstream: rises",

@@ -26,6 +26,7 @@ def test_the_newest_change_comes_first_and_a_newer_version_replaces(api):
     rows = asked(api, "/v1/incidents")["rows"]
     assert [(row["id"], row["state"]) for row in rows[:3]] == [("i1", "firing"), ("i2", "firing"), ("i3", "resolved")]
     assert (rows[0]["account"], rows[0]["impact_so_far"], rows[0]["rules"]) == ("111", "180.5", "rises")
+    assert (rows[0]["impact_lower"], rows[0]["impact_upper"]) == ("150.5", "210.5")
     assert (rows[1]["currency"], rows[1]["actual"], rows[1]["account"]) == (None, None, "")
 
 

@@ -132,6 +132,7 @@ def test_the_impact_of_large_steps_is_told():
     found = {one.kind: one for one in bills_impact.impacts(3, least_size=6, series=60, days=310)}
 
     assert found["step"].of_excess > 0.8
+    assert 0.8 <= found["all"].held <= 1.0
     assert found["all"].incidents >= found["step"].incidents > 0
 
 

@@ -70,6 +70,8 @@ def test_a_rise_is_told_with_the_first_day_and_closes_when_the_cost_is_back():
     assert {one.id for one in told} == {first.id}
     assert [one.version for one in told] == sorted({one.version for one in told})
     assert float(last.impact_so_far) == pytest.approx(400, rel=0.1)
+    added = sum(0.5 * ordinary(day)[EC2, USAGE] for day in range(DAYS, DAYS + 4))
+    assert 0.9 * added < (last.impact_lower or 0) < added < (last.impact_upper or 0) < 1.2 * added
 
 
 def test_what_is_told_shows_the_days_before_beside_what_was_expected_of_them():
@@ -146,6 +148,7 @@ def test_a_restatement_by_itself_is_told_as_such_and_moves_no_level():
         ("closed", "restatement", day_of(DAYS)),
     ]
     assert (told[0].actual, told[0].impact_so_far > 300) == (Decimal(400), True)
+    assert (told[0].impact_lower, told[0].impact_upper) == (None, None)
 
 
 def test_a_service_that_is_gone_has_vanished_and_a_large_new_one_is_new():

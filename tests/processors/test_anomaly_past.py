@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from detection.impact import Impact
 from processors.anomaly_feedback import Words
 from processors.anomaly_incidents import Incident, Shown
 from processors.anomaly_past import Likeness, PastIncidents
@@ -60,7 +61,7 @@ def test_the_newest_are_remembered_and_the_likest_three_named():
     past = PastIncidents("USD", state, Words(state))
     for number in range(20):
         day = MONDAY + 7 * number
-        one = incident(id=str(number), since=day, opened=day, last=day, ended=day, excess=50.0 + number)
+        one = incident(id=str(number), since=day, opened=day, last=day, ended=day, excess=Impact(50.0 + number))
         event = past.told(one, anomaly(state="closed"), 0)
 
     [kept] = state.entries.values()
@@ -80,7 +81,7 @@ def test_one_that_a_restatement_takes_back_is_forgotten():
 
 def incident(**changes: object) -> Incident:
     shown = Shown(MONDAY, 150.0, 100.0, 90.0, 110.0)
-    made = Incident("i", KEY, "spike", MONDAY, MONDAY, 1, 9.0, shown, excess=50.0, weight=1.0, last=MONDAY)
+    made = Incident("i", KEY, "spike", MONDAY, MONDAY, 1, 9.0, shown, excess=Impact(50.0), weight=1.0, last=MONDAY)
     return replace(made, **changes)  # type: ignore[arg-type]
 
 

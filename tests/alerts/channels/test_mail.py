@@ -37,6 +37,8 @@ def shown() -> Message:
         expected=Decimal("412.1"),
         impact_per_day=Decimal("1906.3"),
         impact_so_far=Decimal("1906.3"),
+        impact_lower=Decimal("1850.2"),
+        impact_upper=Decimal("1962.4"),
         impact_to_month_end=Decimal("43844.9"),
         since=since,
         course_from=date(2026, 2, 24),
