@@ -123,13 +123,17 @@ class SeriesDetector(base.AnomalyDetector):
             five minutes for the score and as an hour for what recurs.
         """
         value, time = given(x, t)
-        return joined(self._bounded(value, time), self.pace)
+        return joined(self._bounded(value, time), self._pace)
 
     def learn_one(self, x: float | Mapping[Any, Any], t: float | datetime | None = None) -> None:
         """Take a value, as in `score_one`, into the past."""
-        value, time = given(x, t)
-        if value == value:  # noqa: PLR0124 (NaN: no number)
-            self._learn(value, time)
+        looked = self._looked
+        if looked is None or looked[0] is not x or looked[1] is not t:  # else they are a scored value's very own
+            value, time = given(x, t)
+            if value != value:  # noqa: PLR0124 (NaN: no number)
+                return
+            looked = self._look(value, time)
+        self._learn(looked)
 
     def views_one(self, x: float | Mapping[Any, Any], t: float | datetime | None = None) -> dict[str, float]:
         """Return what the score of a value is made of: each view's, as `joined` takes them."""
@@ -181,8 +185,8 @@ class SeriesDetector(base.AnomalyDetector):
         self._looked = looked = (value, time, slot, (drift, seasonal, shape, jump), surprises)
         return looked
 
-    def _learn(self, value: float, time: float | None) -> None:
-        _, _, slot, (drift, seasonal, shape, jump), surprises = self._look(value, time)
+    def _learn(self, looked: _Look) -> None:
+        value, time, slot, (drift, seasonal, shape, jump), surprises = looked
         self._looked = None
         self._value.learn(value, surprises[0])
         self._drift.learn(drift, surprises[1])

@@ -23,6 +23,9 @@ _USUAL = 1.5
 _HOUR = 3_600.0
 _VIEWS = ("value", "jump")
 
+_Look = tuple[float, float, float, float]
+"""What a detector sees in a value before it has learnt it: value, jump, and how surprising each is."""
+
 
 class DeviationDetector(base.AnomalyDetector):
     """Score each value by its distance from the body of its past, in two views.
@@ -58,11 +61,14 @@ class DeviationDetector(base.AnomalyDetector):
     def __init__(self, bins: int = 128, memory: int = 8000) -> None:
         self.bins = bins
         self.memory = memory
-        self._tails = tuple(Tail(bins, memory, extreme=_EXTREME, counted=False, wary=_USUAL) for _ in _VIEWS)
+        self._value, self._jump = self._tails = (
+            Tail(bins, memory, extreme=_EXTREME, counted=False, wary=_USUAL),
+            Tail(bins, memory, extreme=_EXTREME, counted=False, wary=_USUAL),
+        )
         self._step = Step()
         self._rows = 0
         self._level = 0.0
-        self._looked: tuple[float, tuple[float, ...], tuple[float, ...]] | None = None
+        self._looked: _Look | None = None
 
     def score_one(self, x: float | Mapping[Any, Any], t: float | datetime | None = None) -> float:
         """Return −log10 of how many values as surprising are expected an hour, 0 or more; nothing is learnt.
@@ -77,9 +83,9 @@ class DeviationDetector(base.AnomalyDetector):
         value, _ = given(x, t)
         if value != value:  # noqa: PLR0124 (NaN: no number)
             return 0.0
-        _, surprises = self._look(value)
-        strongest = max(surprises)
-        joined = strongest + SHARE * (sum(surprises) - strongest) + log10((self._step.seconds or _HOUR) / _HOUR)
+        _, _, level, jump = self._look(value)
+        strongest = max(level, jump)
+        joined = strongest + SHARE * (level + jump - strongest) + log10((self._step.seconds or _HOUR) / _HOUR)
         return max(0.0, joined)
 
     def learn_one(self, x: float | Mapping[Any, Any], t: float | datetime | None = None) -> None:
@@ -87,10 +93,10 @@ class DeviationDetector(base.AnomalyDetector):
         value, time = given(x, t)
         if value != value:  # noqa: PLR0124 (NaN: no number)
             return
-        numbers, surprises = self._look(value)
+        _, jump, of_value, of_jump = self._look(value)
         self._looked = None
-        for tail, number, surprise in zip(self._tails, numbers, surprises, strict=True):
-            tail.learn(number, surprise)
+        self._value.learn(value, of_value)
+        self._jump.learn(jump, of_jump)
         self._step.learn(time)
         self._level += JUMP * (value - self._level) if self._rows else value
         self._rows += 1
@@ -98,16 +104,15 @@ class DeviationDetector(base.AnomalyDetector):
     def views_one(self, x: float | Mapping[Any, Any], t: float | datetime | None = None) -> dict[str, float]:
         """Return −log10 p of each view of a value: what its score is made of."""
         value, _ = given(x, t)
-        found = (0.0,) * len(_VIEWS) if value != value else self._look(value)[1]  # noqa: PLR0124 (NaN: no number)
+        found = (0.0, 0.0) if value != value else self._look(value)[2:]  # noqa: PLR0124 (NaN: no number)
         return dict(zip(_VIEWS, found, strict=True))
 
-    def _look(self, value: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        if self._looked is not None and self._looked[0] == value:
-            return self._looked[1], self._looked[2]
-        numbers = (value, value - self._level if self._rows else 0.0)
-        surprises = tuple(tail.surprise(number) for tail, number in zip(self._tails, numbers, strict=True))
-        self._looked = (value, numbers, surprises)
-        return numbers, surprises
+    def _look(self, value: float) -> _Look:
+        looked = self._looked
+        if looked is None or looked[0] != value:
+            jump = value - self._level if self._rows else 0.0
+            self._looked = looked = (value, jump, self._value.surprise(value), self._jump.surprise(jump))
+        return looked
 
     def state(self) -> dict[str, Any]:
         """Return all that is learnt as plain data: numbers, texts, lists and dicts, fit for JSON."""

@@ -12,6 +12,7 @@ Floats = NDArray[np.float64]
 
 _LENGTH = 3
 _MEMORY = 2000
+"""Rows after which each new one counts as much in mean and deviation as the one before."""
 _SPREADS = 3.0
 """Mean deviations that make a unit of distance: about the span from the 5th to the 95th percentile."""
 _FLOOR = 0.01
@@ -37,8 +38,8 @@ class Windows:
     """
 
     __slots__ = (
-        "_asked", "_blocks", "_deviation", "_distances", "_high", "_low", "_mean", "_past", "_rows", "_seen", "_size",
-        "_taken",
+        "_asked", "_block", "_blocks", "_deviation", "_distances", "_mean", "_past", "_rows", "_seen", "_share",
+        "_size", "_taken",
     )  # fmt: skip
 
     def __init__(self, rows: int = 6, blocks: int = 500) -> None:
@@ -46,7 +47,8 @@ class Windows:
         self._past = np.zeros(2 * blocks)
         self._size = 0
         self._seen = self._taken = 0
-        self._high, self._low = float("-inf"), float("inf")
+        self._share = 1.0
+        self._block: list[float] = []
         self._mean = self._deviation = 0.0
         # Two of a window's blocks are those of the window before: their distances are known, and only kept in mind.
         self._distances = np.zeros(0), np.zeros(0)
@@ -54,7 +56,8 @@ class Windows:
 
     def _extreme(self, value: float) -> float:
         """Return the extreme of the block that `value` ends: what lies farthest from the mean."""
-        high, low = max(self._high, value), min(self._low, value)
+        block = [*self._block, value]
+        high, low = max(block), min(block)
         return high if high - self._mean > self._mean - low else low
 
     def novelty(self, value: float) -> float | None:
@@ -83,10 +86,11 @@ class Windows:
         if self._taken == self._rows:
             self._end_block(self._extreme(value))
         else:
-            self._high = max(self._high, value)
-            self._low = min(self._low, value)
-        self._seen += 1
-        share = 1.0 / (min(_MEMORY, self._seen))
+            self._block.append(value)
+        if self._seen < _MEMORY:
+            self._seen += 1
+            self._share = 1.0 / self._seen
+        share = self._share
         self._mean = mean = self._mean + (value - self._mean) * share
         self._deviation += (abs(value - mean) - self._deviation) * share
 
@@ -99,7 +103,7 @@ class Windows:
         self._past[self._size] = extreme
         self._size += 1
         self._taken = 0
-        self._high, self._low = float("-inf"), float("inf")
+        self._block = []
 
     def state(self) -> dict[str, Any]:
         """Return all that is learnt as plain data."""
@@ -109,7 +113,7 @@ class Windows:
             "past": packed(self._past[self._size - held : self._size].tolist()),
             "seen": self._seen,
             "taken": self._taken,
-            "extremes": [self._high, self._low] if self._taken else None,
+            "extremes": [max(self._block), min(self._block)] if self._taken else None,
             "mean": self._mean,
             "deviation": self._deviation,
         }
@@ -132,6 +136,7 @@ class Windows:
             self._asked = None
             self._distances = self._distances[1], self._squares(past[place], place)
         self._asked = None
-        self._seen, self._taken = state["seen"], state["taken"]
-        self._high, self._low = state["extremes"] or (float("-inf"), float("inf"))
+        self._seen, self._taken = min(state["seen"], _MEMORY), state["taken"]
+        self._share = 1.0 / max(self._seen, 1)
+        self._block = list(state["extremes"] or ())
         self._mean, self._deviation = state["mean"], state["deviation"]

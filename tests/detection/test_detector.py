@@ -94,6 +94,17 @@ def test_scoring_twice_changes_nothing(make):
     assert found == scores(day_wave(600), make())
 
 
+@BOTH
+def test_a_value_counts_the_same_when_another_was_scored_before_it(make):
+    scored, other = make(), make()
+    values = [*day_wave(600), 900.0, *day_wave(50)]
+    scores(values, scored)
+    for row, value in enumerate(values):
+        other.score_one(value + 1.0, STEP * row)
+        other.learn_one(value, STEP * row)
+    assert other.state() == scored.state()
+
+
 @settings(max_examples=20, deadline=None)
 @given(
     cut=st.integers(0, 500),
