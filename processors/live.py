@@ -137,6 +137,11 @@ class LiveStep:
         await self._send(outputs, {})
 
     @property
+    def crash(self) -> BaseException | None:
+        """What Faust's app ended of, None while it works: all its loops stop then, and the process would stay."""
+        return (self.app.crash_reason or RuntimeError("it does not say why")) if self.app.crashed else None
+
+    @property
     def under_way(self) -> int:
         """Events that were processed and are not yet settled."""
         return self._queue.qsize()

@@ -1,14 +1,16 @@
 """The Faust app of a step, and where it differs from Faust's own ways."""
 
 import asyncio
-from collections.abc import Coroutine, Generator
+from collections.abc import Collection, Coroutine, Generator, Mapping
 from functools import partial
 from pathlib import Path
 from types import coroutine
 from typing import Any
 
 import faust
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from faust.transport.drivers import aiokafka
+from faust.types import TP
 from mode.services import Service, WaitResults
 from mode.utils.queues import FlowControlEvent
 
@@ -54,8 +56,58 @@ class AtOnce(Service):
         return await super().wait_first(_rest(first, waits_for), *others, timeout=timeout)
 
 
+async def rewind(consumer: AIOKafkaConsumer, read: Collection[TopicPartition]) -> dict[TP, int]:
+    """Go back to what is committed and return that; where nothing is and something was `read`, to the beginning.
+
+    aiokafka stays where it is when nothing is committed. Around a rebalance Faust throws away what was read and counts
+    on coming back to it; in a partition without a commit it was not read again before the next rebalance, and the
+    consumer stood still for ever.
+    """
+    committed: dict[TP, int] = await consumer.seek_to_committed()
+    if new := [place for place, offset in committed.items() if not offset and place in read]:
+        await consumer.seek_to_beginning(*new)
+    return committed
+
+
+class _ConsumerThread(aiokafka.AIOKafkaConsumerThread):
+    """The thread of Faust's consumer, which loses nothing around a rebalance."""
+
+    def __init__(self, consumer: aiokafka.Consumer, **options: Any) -> None:  # noqa: ANN401 - passed on
+        super().__init__(consumer, **options)
+        self._read: set[TopicPartition] = set()
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Go back to what is committed, in every partition of the input."""
+        changelogs = self.app.tables.changelog_topics
+        read = {place for place in self._read.copy() if place.topic not in changelogs}
+        committed: Mapping[TP, int] = await self.call_thread(rewind, self._ensure_consumer(), read)
+        return committed
+
+    async def _fetch_records(
+        self,
+        consumer: AIOKafkaConsumer,
+        active_partitions: set[TP],
+        timeout: float | None = None,  # noqa: ASYNC109 - Faust's signature
+        max_records: int | None = None,
+    ) -> Any:  # noqa: ANN401 - as they come
+        records = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
+        self._read.update(records)
+        return records
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        """Commit, unless a rebalance has just taken all of it away: aiokafka's complaint would crash the app."""
+        return bool(self.assignment() & offsets.keys()) and await super()._commit(offsets)
+
+
 class _Consumer(AtOnce, aiokafka.Consumer):
-    """Faust's consumer, faster."""
+    """Faust's consumer, faster and with a thread that loses nothing."""
+
+    def _new_consumer_thread(self) -> _ConsumerThread:
+        return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ANN401, ASYNC109
+        # A copy: Faust empties its set when it pauses partitions, and to aiokafka an empty one stands for all.
+        return await super()._getmany(active_partitions and set(active_partitions), timeout)
 
 
 async def _rest(begun: Coroutine[Any, Any, Any], waits_for: Any) -> Any:  # noqa: ANN401 - what it returns

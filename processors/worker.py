@@ -203,6 +203,9 @@ async def _watch(
     while not stop.is_set():
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), 1)
+        for step in live:
+            if (crash := step.crash) is not None:
+                raise RuntimeError(f"Faust gave up {step.step.name}: {type(crash).__name__}: {crash}") from crash
         if not is_live():
             log.info("another run was promoted: going over to it")
             return True

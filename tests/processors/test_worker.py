@@ -83,6 +83,14 @@ def test_input_that_waits_while_no_offset_moves_ends_the_process(embedded_kafka:
     assert "no progress while there is work" in told
 
 
+def test_an_app_that_faust_gave_up_ends_the_process(embedded_kafka: Backend, tmp_path):
+    settings = embedded_kafka.settings(processing={"state_folder": tmp_path}, health={"process": 0})
+    with starting(settings, "await step.app.crash(ValueError('offsets of nothing'))") as process:
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == FATAL
+    assert "RuntimeError: Faust gave up ledger: ValueError: offsets of nothing" in told
+
+
 def test_a_start_that_fails_ends_the_process(embedded_kafka: Backend, tmp_path):
     settings = embedded_kafka.settings(processing={"state_folder": tmp_path}, health={"process": 0})
     with starting(settings, "raise RuntimeError('no such disk')") as process:
