@@ -67,6 +67,11 @@ _HEAVY_SERIES, _LIGHT_SERIES = 0.2, 20.0
 _WIDE, _WIDER = 2.0, 1.5
 """The mean excess of series with a heavy tail before any is seen, and how much wider it is than that of others."""
 _NARROWEST, _LIGHT_UP_TO = 0.8, 1.3
+_SELDOM = 3.0
+"""By how much rarer than once in `INCIDENT_EVERY` incidents are believed to be at most, where they are seen to be rare.
+
+The rarer they are, the sooner a series in which they come again is taken as wild.
+"""
 _LIKELY = 0.5
 _IMAGINED = 40.0
 """Exceedances that what is believed before any is seen counts in the organisation's figures."""
@@ -160,14 +165,14 @@ class TailCalibration:
         least = _OFTEN * self.incidents
         # sums by einsum, which adds in one order wherever the numbers lie
         telling, weights = self.series[_TELLING], np.empty(len(_TELLING))
-        near, excess = self.series[1:3].sum(axis=1).tolist()
-        rate, common, light, wide = 2 * least, 0.5, 1.0, _WIDE
+        counted, near, excess, _, beyond_far, _ = self.series.sum(axis=1).tolist()
+        rate, incidents, common, light, wide = 2 * least, self.incidents, 0.5, 1.0, _WIDE
         cut = self._cut
         for _ in range(_WEIGHINGS):
-            weights[0] = self.incidents - rate
+            weights[0] = incidents - rate
             weights[1] = log(cut.integral(light) / cut.integral(wide))
             weights[2] = 1 / light - 1 / wide
-            weights[3] = log(rate / self.incidents)
+            weights[3] = log(rate / incidents)
             evidence = np.einsum("i,in->n", weights, telling)
             evidence += log(common / (1 - common))
             belief = expit(evidence)
@@ -175,6 +180,8 @@ class TailCalibration:
             before = common
             common = (float(belief.sum()) + _HEAVY_SERIES) / (len(count) + _HEAVY_SERIES + _LIGHT_SERIES)
             rate = max((heavy_far + 1) / (periods + 1 / (2 * least)), least)
+            seen = (beyond_far - heavy_far + 1) / (counted - periods + 1 / self.incidents)
+            incidents = min(max(seen, self.incidents / _SELDOM), self.incidents)
             light = self._pooled(near - heavy_near, excess - heavy_excess, 1.0)
             light = min(max(light, _NARROWEST), _LIGHT_UP_TO)
             wide = max(self._pooled(heavy_near, heavy_excess, _WIDE), _WIDER * light)

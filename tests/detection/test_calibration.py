@@ -86,6 +86,17 @@ def test_where_heavy_tails_are_common_a_series_first_jump_is_doubted():
     assert np.median(calm[100:]) > needed_log_p(0.2, 200, 1) > np.median(mixed[100:])
 
 
+def test_a_few_wild_series_are_told_from_many_that_hardly_have_incidents():
+    rng = np.random.default_rng(1)
+    nominal = rng.exponential(size=(240, 200))
+    nominal[:, :20] = np.where(rng.uniform(size=(240, 20)) < 1 / 50, 40.0, nominal[:, :20])
+
+    belief = learnt(nominal).heavy().belief
+
+    assert belief[:20].mean() > 0.7
+    assert belief[20:].mean() < 0.02
+
+
 def test_incidents_twice_a_year_are_no_heavy_tail():
     nominal = np.random.default_rng(1).exponential(size=(400, 200))
     nominal[[50, 230], :100] = 60.0
