@@ -25,7 +25,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.seasons import ALIKE, Calendar, Floats
+from detection.seasons import HOLIDAY, HOLIDAY_SPREAD, Calendar, Floats
+from detection.sparse_seasons import common, sharpened
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -61,12 +62,6 @@ _REMEMBERED_DAYS = 60
 """How long a level that was left is remembered."""
 _NEAR = 0.35
 """How much of a change may be missing for it to be a return."""
-_LIKENED_DAYS = 56
-"""Days of a series after which working days are taken as alike, and Saturday as Sunday, unless they plainly differ."""
-_ALIKE = 0.03
-"""How much such days differ, as a share of the cost."""
-_UNLIKE = 3.0
-"""Standard deviations from where they plainly differ."""
 _SMALL = 0.3
 """Relative residuals up to here are taken as they are, larger ones as logarithms."""
 _SLIGHTEST = 0.01
@@ -129,8 +124,9 @@ class LevelBank:
         season = [np.array(_SEASON_DRIFT)] * calendar.size
         drift = np.array([_LEVEL_DRIFT, np.array(_SLOPE_DRIFT) / a_day**2, *season]) / a_day
         self._drift: Floats = drift[:, :, None]
-        self._now: tuple[Floats, Floats, Floats, Floats] | None = None
+        self._now: tuple[Floats, Floats, Singles, Floats] | None = None
         self._noise: Floats | None = None
+        self._shares: Floats | None = None
         self._expected: Expectation | None = None
         self._prior = np.concatenate([[_LEVEL_SPREAD], [_SLOPE_SPREAD / a_day], calendar.spreads]) ** 2
         self._empty(0)
@@ -149,7 +145,7 @@ class LevelBank:
         self.shifted: Floats = np.zeros(rows)
         self.shift_age: Ints = np.zeros(rows, dtype=np.int64)
         self.unsettled: Ints = np.zeros(rows, dtype=np.int64)
-        self._now = self._noise = None
+        self._now = self._noise = self._shares = None
 
     def __len__(self) -> int:
         return len(self.count)
@@ -172,7 +168,7 @@ class LevelBank:
         """Return what is expected of the period that `advance` went to, or of one `ahead` of it."""
         if ahead == 0 and self._now is not None and self._expected is not None:
             return self._expected
-        logs, variances, _, _ = self._forecast(ahead)
+        logs, variances = self._sharpened(ahead)
         share = self.shares()
         log = (share * logs).sum(axis=0)
         differ = (logs - log) ** 2
@@ -283,11 +279,10 @@ class LevelBank:
         learns = known & ~taken & (held == 0)
         self._update(np.where(learns, error, 0.0), variances, crow, learns)
         self.count += known
-        self._liken((known & (self.count == _LIKENED_DAYS * self.calendar.a_day)).nonzero()[0])
         self._now = None
         return taken
 
-    def _forecast(self, ahead: int) -> tuple[Floats, Floats, Floats, Floats]:
+    def _forecast(self, ahead: int) -> tuple[Floats, Floats, Singles, Floats]:
         """Return logarithms, their variances, covariance × regressors, and regressors; kept for the present period."""
         if self.period is None:
             raise ValueError("the bank is at no period yet; advance it to one first")
@@ -316,6 +311,20 @@ class LevelBank:
             found += ahead * (2 * both + ahead * slope + self.level_drift * self.noise())
         return found
 
+    def _sharpened(self, ahead: int) -> tuple[Floats, Floats]:
+        """Return logarithms and variances as `_forecast`, without the seasons that a series hardly has."""
+        logs, variances, crow, row = self._forecast(ahead)
+        shares, weights = self.shares(), row.astype(np.float32)
+        for season, slight in self.calendar.sparse:
+            at = slice(2 + season.start, 2 + season.stop)
+            if weights[at].any():
+                known, sure = self.coefficients[at], self.covariance[at, at]
+                found = sharpened(slight, weights[at], self._prior[at], known, sure, crow[at], shares)
+                logs, variances = logs - found.log, variances - found.variance
+                if season == HOLIDAY:
+                    variances -= (1 - found.free) * HOLIDAY_SPREAD**2
+        return logs, np.maximum(variances, self.noise())
+
     def noise(self) -> Floats:
         """Return the variance of a period's noise, as a share squared: models × series."""
         if self._noise is None:
@@ -324,12 +333,18 @@ class LevelBank:
         return self._noise
 
     def shares(self) -> Floats:
-        """Return how much each model is believed: models × series, adding up to 1."""
-        share = np.exp(self.record)
-        total: Floats = share / share.sum(axis=0)
-        return total
+        """Return how much each model is believed: models × series, adding up to 1.
 
-    def _update(self, error: Floats, variance: Floats, crow: Floats, known: Bools) -> None:
+        The series' own record counts, and how common it is among all series that a model is the best.
+        """
+        if self._shares is None:
+            record = np.exp(self.record)
+            before = np.full(len(record), 1 / len(record))
+            share = common(record / np.einsum("mn->n", record), before)[:, None] * record
+            self._shares = share / np.einsum("mn->n", share)
+        return self._shares
+
+    def _update(self, error: Floats, variance: Floats, crow: Singles, known: Bools) -> None:
         spread = np.sqrt(variance)
         z = error / spread
         noise = self.noise()
@@ -347,6 +362,7 @@ class LevelBank:
         self.record *= 1 - (1 - self._forget) * known
         self.record -= 0.5 * (square + np.log(variance) * known)
         self.record -= self.record.max(axis=0)
+        self._shares = None
         self.belief += self._believes * known * (self.shares() - self.belief)
         # what lies outside says nothing about the noise, unless it goes on and on
         ordinary = (size < OUTSIDE) | (self.unsettled > self.confirm)
@@ -357,19 +373,6 @@ class LevelBank:
         self.squares *= kept
         self.seen *= kept
         self._noise = None
-
-    def _liken(self, rows: Ints) -> None:
-        """Learn that days of the week hardly differ, as if that had been seen, in series where they do not plainly."""
-        places = np.arange(self._size)[2:][ALIKE]
-        for row in map(int, rows):
-            variance = self.covariance[places, places, :, row] + _ALIKE**2
-            if (np.abs(self.coefficients[places, :, row]) > _UNLIKE * np.sqrt(variance)).any():
-                continue
-            for place in places:
-                spread = np.sqrt(self.covariance[place, place, :, row] + _ALIKE**2)
-                half = self.covariance[:, place, :, row] / spread
-                self.coefficients[:, :, row] -= half * (self.coefficients[place, :, row] / spread)
-                self.covariance[..., row] -= half[:, None] * half[None]
 
     def _follow_runs(self, z: Floats, jump: Floats, known: Bools, held: Ints) -> Bools:
         """Count the periods in a row on one side; take the levels that are confirmed, and say where."""

@@ -47,8 +47,13 @@ def _week() -> Floats:
 
 
 _WEEK = _week()
-ALIKE = slice(0, 5)
-"""The regressors that tell working days from each other, and Saturday from Sunday."""
+HOLIDAY = slice(9, 10)
+_UNLIKE_DAYS = 0.01, 0.03
+"""Standard deviations of how working days differ, where they hardly do: they always do by something."""
+_SPECIAL_DAY = 0.003, 0.03
+"""Those of a day that is special in some series, in the others: in most it is a day like any."""
+_SPARSE = ((slice(0, 5), _UNLIKE_DAYS), *((place, _SPECIAL_DAY) for place in (slice(6, 7), slice(7, 8), HOLIDAY)))
+_SPARSE_OF_DAYS = ((slice(10, 11), _SPECIAL_DAY), (slice(11, 12), _SPECIAL_DAY))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,15 @@ class Calendar:
         month = [0.15, 0.15]
         hours = [0.3, 0.3] * 2 + [0.1, 0.1] * (_HARMONICS - 2) + [0.15, 0.15] * _WEEKEND_HARMONICS
         return np.array(days + (hours if self.hourly else month))
+
+    @property
+    def sparse(self) -> tuple[tuple[slice, tuple[float, float]], ...]:
+        """The seasons that many series hardly have: their regressors, and two spreads of them where that is so.
+
+        How working days differ from each other and Saturday from Sunday; first and last day of a month; holidays; for
+        days also the second and the last but one of a month.
+        """
+        return _SPARSE if self.hourly else _SPARSE + _SPARSE_OF_DAYS
 
     def index(self, moment: datetime) -> int:
         """Return the number of the period that holds `moment` (aware), counted from 1970."""

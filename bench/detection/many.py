@@ -18,7 +18,7 @@ from detection.cost_series import CostSeries
 from detection.seasons import Calendar
 
 SERIES, DAYS = 100_000, 70
-"""Eight weeks, after which tails are learnt and days of the week likened, and two more."""
+"""Eight weeks, after which tails are learnt, and two more."""
 _FIRST = datetime(2025, 1, 6, tzinfo=UTC)
 _NOISE = (0.01, 0.15)
 _WEEKEND = 5

@@ -158,13 +158,13 @@ def test_a_constant_series_is_expected_to_stay(constant):
     assert np.isfinite(expected.sd[0]) or constant == 0.0
 
 
-def test_series_do_not_touch_each_other():
+def test_series_tell_each_other_only_how_common_their_ways_are():
     both = np.hstack([noisy(100, 60), noisy(5, 60, seed=2)])
 
     _, alone = learnt(both[:, :1])
     _, together = learnt(both)
 
-    np.testing.assert_allclose(together[:, 0], alone[:, 0], rtol=1e-9)
+    np.testing.assert_allclose(together[:, 0], alone[:, 0], rtol=0.002)
 
 
 def test_hours_of_the_day_are_learnt():
