@@ -9,6 +9,7 @@ from typing import Any
 
 import faust
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from faust.tables.manager import TableManager
 from faust.transport.drivers import aiokafka
 from faust.types import TP
 from mode.services import Service, WaitResults
@@ -56,6 +57,18 @@ class AtOnce(Service):
         return await super().wait_first(_rest(first, waits_for), *others, timeout=timeout)
 
 
+#: A fetch waits no longer where there are no events: what a start asks next waits behind it, in the same connection.
+_LONGEST_FETCH_MS = 200
+
+
+class _Tables(TableManager):
+    """Faust's tables, which need not wait a second for more of them: all are there when the app starts."""
+
+    async def on_start(self) -> None:
+        await self._update_channels()
+        await self.recovery.start()
+
+
 async def rewind(consumer: AIOKafkaConsumer, read: Collection[TopicPartition]) -> dict[TP, int]:
     """Go back to what is committed and return that; where nothing is and something was `read`, to the beginning.
 
@@ -70,11 +83,16 @@ async def rewind(consumer: AIOKafkaConsumer, read: Collection[TopicPartition]) -
 
 
 class _ConsumerThread(aiokafka.AIOKafkaConsumerThread):
-    """The thread of Faust's consumer, which loses nothing around a rebalance."""
+    """The thread of Faust's consumer, which loses nothing around a rebalance, and starts at once."""
 
     def __init__(self, consumer: aiokafka.Consumer, **options: Any) -> None:  # noqa: ANN401 - passed on
         super().__init__(consumer, **options)
         self._read: set[TopicPartition] = set()
+
+    def _create_worker_consumer(self, transport: aiokafka.Transport) -> AIOKafkaConsumer:
+        made = super()._create_worker_consumer(transport)
+        made._fetch_max_wait_ms = _LONGEST_FETCH_MS  # noqa: SLF001 - Faust sets it to 1.5 s and takes nothing else
+        return made
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Go back to what is committed, in every partition of the input."""
@@ -155,6 +173,7 @@ def make_app(settings: Settings, step: Step) -> faust.App:
         consumer_max_fetch_size=MAX_MESSAGE_BYTES,
         stream_wait_empty=False,
         autodiscover=False,
+        TableManager=_Tables,
     )
     app.flow_control = _FlowControl()
     app.transport.Consumer = _Consumer  # type: ignore[misc]

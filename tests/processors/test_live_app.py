@@ -130,6 +130,11 @@ async def test_a_pause_does_not_turn_what_is_being_read_into_all_partitions(app,
     assert asked == [{TP("input", 0)}]
 
 
+async def test_what_a_start_asks_waits_behind_no_long_fetch(app):
+    made = app.consumer._thread._create_worker_consumer(app.transport)
+    assert made._fetch_max_wait_ms < 500
+
+
 @pytest.mark.parametrize("mine", [set(), {TP("input", 1)}])
 async def test_offsets_of_partitions_that_are_gone_are_not_committed_and_crash_nothing(app, monkeypatch, mine):
     thread = app.consumer._thread
