@@ -139,7 +139,7 @@ class CostSeries:
         memory = 400.0 * (10 if calendar.hourly else 1)
         self.tails = TailCalibration(memory, calendar.a_day)
         # hours have shown as much of their tails before they are first told of
-        self.young = YoungTail(0 if calendar.hourly else UNTIL)
+        self.young = YoungTail(self._learnt_from, 0 if calendar.hourly else UNTIL)
         self.lasting = TailCalibration(memory, calendar.a_day, bounded=True)
         self.skew = Skew(memory)
         self.windows = HOURLY_WINDOWS if calendar.hourly else DAILY_WINDOWS
@@ -202,9 +202,7 @@ class CostSeries:
         steady = self._residual(seen, expected.steady * share, sd, known, _BOUND)
         sums = self._sums(z, steady)
         nominal, windows = self._surprise(sums, expected.df)
-        # what would be rare for a series of its own, or is rare among all young ones
-        alone, young = self.tails.log_p(nominal[0]), self.young.log_p(nominal[0], self.levels.count)
-        sudden = np.maximum(alone, young) + np.log(_SUDDEN)
+        sudden = self.young.log_p(nominal[0], self.levels.count, self.tails.log_p(nominal[0])) + np.log(_SUDDEN)
         lasting = self.lasting.log_p(nominal[1]) + np.log(_LASTING)
         window = np.where(sudden >= lasting, windows[0], windows[1])
         log_p = np.where(known, np.maximum(np.maximum(sudden, lasting), 0.0), 0.0)

@@ -6,6 +6,9 @@ many of them are wild. Twenty days of two hundred series are four thousand days,
 
 Only the far tail is described: how often −ln p lies beyond `FAR`, and the power by which that falls off. Nothing is
 left out of it as an incident: what one in a hundred young series had, the next may have as well.
+
+What a series' own tail says is only a belief while nothing is learnt of it, and gives way once enough was seen of all
+young ones together. Before that, and when both are learnt, the verdict counts that finds a day rarer.
 """
 
 from typing import Any
@@ -20,6 +23,10 @@ FROM, UNTIL = 14, 84
 
 Before, its week was not seen twice; after, four weeks of tails are known: its own, and those of all that are as old.
 """
+_ENOUGH = 1000.0
+"""Days of young series from where it gives way: of calm ones about one lies beyond `FAR`, of wild ones several."""
+_OWN = 14
+"""Days of a series' own tail that make it more than a belief."""
 _OFTEN = 1 / 75
 """How often −ln p is beyond `FAR` before it was seen once: as in series with a heavy tail."""
 _POWER, _POWER_PRIOR = 1.0, 8.0
@@ -35,20 +42,23 @@ class YoungTail:
 
     Parameters
     ----------
+    own_from
+        Age in periods from where a series' own tail is learnt.
     until
-        Age in periods from where a series is young no more; 0 where none is.
+        Age from where it is young no more; 0 where none is.
 
     Examples
     --------
-    >>> tail = YoungTail()
+    >>> tail = YoungTail(own_from=56)
     >>> tail.add(200)
     >>> for day in range(14, 34):
     ...     tail.learn(np.full(200, 1.0), np.full(200, day))
-    >>> tail.log_p(np.array([6.0, 60.0, 60.0]), np.array([34, 34, 400])).round(1)
-    array([ 0. , 10.3,  0. ])
+    >>> tail.log_p(np.array([6.0, 60.0, 60.0]), np.array([34, 34, 400]), alone=np.full(3, 5.0)).round(1)
+    array([ 5. , 10.3,  5. ])
     """
 
-    def __init__(self, until: int = UNTIL) -> None:
+    def __init__(self, own_from: int, until: int = UNTIL) -> None:
+        self.own_from = own_from
         self.until = until
         self.series: Floats = np.zeros((4, 0))
 
@@ -56,17 +66,19 @@ class YoungTail:
         """Append series of which nothing is known."""
         self.series = np.hstack([self.series, np.zeros((4, rows))])
 
-    def log_p(self, nominal: Floats, age: NDArray[np.int64]) -> Floats:
+    def log_p(self, nominal: Floats, age: NDArray[np.int64], alone: Floats) -> Floats:
         """Return −ln p for nominal values of it, of series that are so many periods old.
 
-        It is 0, which says nothing, of values that are not beyond `FAR`, and of series that are not young.
+        It is what their own tails say `alone` of values that are not beyond `FAR`, and of series that are not young.
         """
         beyond = self._are_young(age) & (nominal > FAR)
-        found = np.zeros(len(nominal))
-        if beyond.any():
-            count, far, logs, _ = self.series.sum(axis=1).tolist()
-            power = (far + _POWER_PRIOR) / (logs + _POWER_PRIOR / _POWER)
-            found[beyond] = power * np.log(nominal[beyond] / FAR) - np.log((far + 1) / (count + 1 / _OFTEN))
+        if not beyond.any():
+            return alone
+        count, far, logs, _ = self.series.sum(axis=1).tolist()
+        power = (far + _POWER_PRIOR) / (logs + _POWER_PRIOR / _POWER)
+        together = power * np.log(np.maximum(nominal / FAR, 1.0)) - np.log((far + 1) / (count + 1 / _OFTEN))
+        gives_way = (age < self.own_from + _OWN) & (count >= _ENOUGH)
+        found: Floats = np.where(beyond, np.where(gives_way, together, np.maximum(alone, together)), alone)
         return found
 
     def learn(self, nominal: Floats, age: NDArray[np.int64], ordinary: Bools | None = None) -> None:
