@@ -168,6 +168,8 @@ class TailCalibration:
         counted, near, excess, _, beyond_far, _ = self.series.sum(axis=1).tolist()
         rate, incidents, common, light, wide = 2 * least, self.incidents, 0.5, 1.0, _WIDE
         cut = self._cut
+        # before any is seen, the mean excess of each kind counts as so many exceedances
+        of_light, of_wide = _ENOUGH * cut.seen(light), _ENOUGH * cut.seen(wide)
         for _ in range(_WEIGHINGS):
             weights[0] = incidents - rate
             weights[1] = log(cut.integral(light) / cut.integral(wide))
@@ -182,9 +184,9 @@ class TailCalibration:
             rate = max((heavy_far + 1) / (periods + 1 / (2 * least)), least)
             seen = (beyond_far - heavy_far + 1) / (counted - periods + 1 / self.incidents)
             incidents = min(max(seen, self.incidents / _SELDOM), self.incidents)
-            light = self._pooled(near - heavy_near, excess - heavy_excess, 1.0)
+            light = cut.whole((excess - heavy_excess + of_light) / (near - heavy_near + _ENOUGH))
             light = min(max(light, _NARROWEST), _LIGHT_UP_TO)
-            wide = max(self._pooled(heavy_near, heavy_excess, _WIDE), _WIDER * light)
+            wide = max(cut.whole((heavy_excess + of_wide) / (heavy_near + _ENOUGH)), _WIDER * light)
             if abs(common - before) < _SETTLED:
                 break
         power = (heavy_far + _POWER_PRIOR) / (float(np.einsum("n,n->", logs, belief)) + _POWER_PRIOR / _POWER)
@@ -241,10 +243,6 @@ class TailCalibration:
     def _forget_figures(self) -> None:
         """Have what is known of all series together reckoned anew when it is asked for next."""
         self._heavy = self._organisation = None
-
-    def _pooled(self, beyond: float, excess: float, prior: float) -> float:
-        """Return the mean excess of a kind of series."""
-        return self._cut.whole((excess + _ENOUGH * self._cut.seen(prior)) / (beyond + _ENOUGH))
 
     def plain(self) -> dict[str, Any]:
         """Return the state as plain data."""

@@ -297,11 +297,13 @@ class CostSeries:
 
     def _take_back(self, begins: Bools, scores: Scores) -> None:
         """Where a change is found that began before, set the level back to what it would be without that."""
+        rows = begins.nonzero()[0].tolist()
+        if not rows:
+            return
         back = np.zeros(len(self))
-        for row in begins.nonzero()[0].tolist():
+        for row in rows:
             back[row] = np.log(self.held_back(row, self.since(row, scores) + 1)[-1])
-        if back.any():
-            self.levels.move(back)
+        self.levels.move(back)
 
     def _residual(self, values: Floats, mean: Floats, sd: Floats, known: Bools, most: float) -> Floats:
         """Return how many standard deviations values lie from a mean, up to `most`; 0 where it is not known."""

@@ -87,6 +87,8 @@ class YoungTail:
         Those close together count as one.
         """
         known = self._are_young(age) if ordinary is None else ordinary & self._are_young(age)
+        if not known.any():
+            return
         count, far, logs, waits = self.series
         count += known
         np.maximum(waits - known, 0.0, out=waits)
