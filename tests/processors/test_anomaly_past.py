@@ -89,7 +89,7 @@ def incident(**changes: object) -> Incident:
     ("other", "likeness"),
     [
         ({}, 1.0),
-        ({"excess": 25.0}, 0.5),
+        ({"excess": Impact(25.0)}, 0.5),
         ({"key": f"{EC2.replace('111', '222')}|0"}, 0.8),
         ({"shape": "creep"}, 0.8),
         ({"cause": "usage"}, 0.7),
