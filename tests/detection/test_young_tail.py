@@ -99,4 +99,4 @@ def test_where_dear_days_are_common_they_are_not_told(series):
 
     _, told = organisation(rng.normal(size=dear.shape) + dear * rng.uniform(8, 30, size=dear.shape))
 
-    assert told < 0.15 * dear.sum()
+    assert told < 0.25 * dear.sum()
