@@ -21,7 +21,7 @@ from detection.skew import Skew
 from detection.student import log_tail
 from detection.young_tail import UNTIL, YoungTail
 
-STATE_VERSION = 4
+STATE_VERSION = 5
 """Version of the saved state: raised whenever a number in it changes its meaning, as a season's coefficient may."""
 DAILY_WINDOWS = (1, 2, 7, 28)
 HOURLY_WINDOWS = (1, 2, 24, 72)

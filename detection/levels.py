@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from detection.hour_profile import HourProfile
 from detection.seasons import HOLIDAY, HOLIDAY_SPREAD, Calendar, Floats
 from detection.sparse_seasons import common, sharpened
 
@@ -129,6 +130,7 @@ class LevelBank:
         self._shares: Floats | None = None
         self._expected: Expectation | None = None
         self._prior = np.concatenate([[_LEVEL_SPREAD], [_SLOPE_SPREAD / a_day], calendar.spreads]) ** 2
+        self.profile = HourProfile(hourly=calendar.hourly)
         self._empty(0)
 
     def _empty(self, rows: int) -> None:
@@ -162,6 +164,7 @@ class LevelBank:
         before = len(self)
         self._empty(before + rows)
         self._fill(old, before)
+        self.profile.add(rows)
         self.covariance[..., before:] = np.diag(self._prior)[:, :, None, None]
 
     def expect(self, ahead: int = 0) -> Expectation:
@@ -173,11 +176,12 @@ class LevelBank:
         log = (share * logs).sum(axis=0)
         differ = (logs - log) ** 2
         variance = (share * (variances + differ)).sum(axis=0)
-        mean = np.exp(log)
+        effect, unsettled = self.profile.of((self.period or 0) + ahead)
+        mean = np.exp(log + effect)
         with np.errstate(divide="ignore", over="ignore"):
-            sd = np.sqrt(variance + self.floor**2 + (self.smallest / mean) ** 2)
+            sd = np.sqrt(variance + unsettled + self.floor**2 + (self.smallest / mean) ** 2)
         seen = (share * self.seen).sum(axis=0)
-        steady = np.exp((self.belief * logs).sum(axis=0))
+        steady = np.exp((self.belief * logs).sum(axis=0) + effect)
         unsure = np.sqrt((share * (self._unsure(ahead) + differ)).sum(axis=0))
         found = Expectation(mean, sd, np.where(self.count > 0, seen + _NOISE_WEIGHT, 0.0), steady, unsure)
         if ahead == 0:
@@ -275,9 +279,12 @@ class LevelBank:
         logs, variances, crow, _ = self._forecast(0)
         # the residual itself while it is small, not its logarithm: that keeps the mean unbiased where noise is wide
         step = np.where(np.abs(residual) < _SMALL, residual, jump)
-        error = np.log(expected.mean) + step - logs
+        effect, unsure = self.profile.of(self.period or 0)
+        error = np.log(expected.mean) - effect + step - logs
         learns = known & ~taken & (held == 0)
-        self._update(np.where(learns, error, 0.0), variances, crow, learns)
+        bounded = np.minimum(np.maximum(step, -CLIP * expected.sd), CLIP * expected.sd)
+        self.profile.learn(self.period or 0, bounded, expected.sd**2, learns & (np.abs(z) < FAR))
+        self._update(np.where(learns, error, 0.0), variances + unsure, crow, learns)
         self.count += known
         self._now = None
         return taken
@@ -426,6 +433,7 @@ class LevelBank:
             "shifted": self.shifted.tolist(),
             "shift_age": self.shift_age.tolist(),
             "unsettled": self.unsettled.tolist(),
+            "profile": self.profile.plain(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -433,6 +441,7 @@ class LevelBank:
         rows = len(state["count"])
         self._empty(rows)
         self.period = state["period"]
+        self.profile.restore(state["profile"], rows)
         self._fill(state, rows)
 
     def _fill(self, state: dict[str, Any], rows: int) -> None:
