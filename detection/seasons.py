@@ -98,10 +98,10 @@ class Calendar:
     def sparse(self) -> tuple[tuple[slice, tuple[float, float]], ...]:
         """The seasons that many series hardly have: their regressors, and two spreads of them where that is so.
 
-        How working days differ from each other and Saturday from Sunday; first and last day of a month; holidays; for
-        days also the second and the last but one of a month.
+        How working days differ from each other and Saturday from Sunday; the two days at either end of a month;
+        holidays. None of hours: a special day has 24 of them, whose errors are one, and would count as 24 proofs.
         """
-        return _SPARSE if self.hourly else _SPARSE + _SPARSE_OF_DAYS
+        return () if self.hourly else _SPARSE + _SPARSE_OF_DAYS
 
     def index(self, moment: datetime) -> int:
         """Return the number of the period that holds `moment` (aware), counted from 1970."""
