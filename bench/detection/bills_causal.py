@@ -27,10 +27,13 @@ class Foreseen:
         In dollars.
     sd
         Standard deviation of what the day costs, in dollars: noise, and what is not known of the level.
+    gain
+        By how much of a day's error the level was set anew on the last day, for each series.
     """
 
     mean: Floats
     sd: Floats
+    gain: Floats
 
 
 def foreseen(bills: Bills) -> Foreseen:
@@ -38,13 +41,34 @@ def foreseen(bills: Bills) -> Foreseen:
     level, variance = np.log(bills.course.first), bills.course.wander**2
     mean, sd = np.zeros_like(bills.mean), np.zeros_like(bills.mean)
     noise = bills.course.share**2
+    gain = np.zeros_like(noise)
     for t, value in enumerate(bills.values):
         mean[t] = np.exp(level) * bills.course.season[t]
         sd[t] = mean[t] * np.sqrt(variance + noise)
         gain = variance / (variance + noise)
         level = level + gain * (value / mean[t] - 1) + bills.course.growth
         variance = variance * (1 - gain) + bills.course.wander**2
-    return Foreseen(mean, sd)
+    return Foreseen(mean, sd, gain)
+
+
+def likelihood_ratio(bills: Bills, course: Floats) -> tuple[Floats, Floats]:
+    """Return the best causal test of an incident of a known course that ends with each day, and what 1 σ of it adds.
+
+    Without incidents the test is a standard normal variable. What the filter learns of an incident while it goes on is
+    no longer seen on the days after, and is reckoned with.
+    """
+    best = foreseen(bills)
+    z, learnt = (bills.values - best.mean) / best.sd, np.zeros_like(best.gain)
+    seen = np.zeros((len(course), len(learnt)))
+    for n, height in enumerate(course):
+        seen[n] = height - learnt
+        learnt = learnt + best.gain * seen[n]
+    whole = np.sqrt((seen**2).sum(axis=0))
+    told = np.zeros_like(z)
+    for n, row in enumerate(seen / whole):
+        before = len(course) - 1 - n
+        told[before:] += row * z[: len(z) - before]
+    return told, whole * bills.sigma / best.sd
 
 
 def impact(bills: Bills, incident: Incident, after: int) -> float:

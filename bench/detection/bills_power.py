@@ -122,6 +122,31 @@ def curves(
     return found + [_of_rule(rule, made, sizes, allowed, bearable, a_day) for rule in bills_rivals.RULES]
 
 
+def bounds(seed: int, kind: str, series: int = 600, days: int = 700) -> list[Curve]:
+    """Return what can be found of a kind of daily incidents by its end: by the oracle, and by the best causal test.
+
+    The latter spends all of the false alerts on such incidents, or half of them.
+    """
+    [read] = [one for one in bills_model.parameters()["kinds"] if one["kind"] == kind]
+    course, sizes = bills_model.shaped(read["shape"], read["periods"]), [float(size) for size in read["sizes"]]
+    made = bills_model.ordinary(np.random.default_rng(seed), series, days)
+    allowed = bills.clean(made)
+    warm_up, bearable = bills_model.parameters()["placing"]["warm_up_days"], bills.bearable(allowed)
+
+    def told(name: str, scores: Floats, gain: Floats, spent: float = 1.0) -> Curve:
+        threshold = bills.fitted(scores, allowed, bearable * spent)
+        late, much = scores[warm_up:], gain[warm_up:]
+        return Curve(name, sizes, [float((late + size * much >= threshold).mean()) for size in sizes])
+
+    _, noise = bills_rivals.oracle(made, course)
+    best = bills_causal.likelihood_ratio(made, course)
+    return [
+        told(f"{kind}: oracle", noise, np.full_like(noise, np.sqrt((course**2).sum()))),
+        told(f"{kind}: best causal, for such incidents only", *best),
+        told(f"{kind}: best causal, with half of the false alerts", *best, spent=0.5),
+    ]
+
+
 def _of_rule(name: str, made: Bills, sizes: Sequence[float], allowed: Bools, bearable: float, a_day: int) -> Curve:
     rule = partial(bills_rivals.RULES[name], a_day=a_day)
     threshold = bills.fitted(rule(made.values), allowed, bearable)

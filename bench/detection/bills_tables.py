@@ -45,6 +45,7 @@ def _others(seed: int, residuals: Floats | None, *, small: bool) -> Iterator[tup
     """Yield the tables that come of no scenario, each as soon as it is there: they take minutes."""
     series, days = (10, 250) if small else (600, 700)
     yield "power by size", bills_power.curves(seed, series, days)
+    yield "what can be found of loops", bills_power.bounds(seed, "runaway_loop", series, days)
     yield "false alerts on ordinary bills", bills_power.quiet(seed, residuals, *((10, 250) if small else (1000, 850)))
     yield "impact within a tenth", bills_impact.impacts(seed, 4.0, 20 if small else 600, 310 if small else 700)
     yield "forecast", [bills_report.forecasts(seed, *((10, 190) if small else (300, 500)))]

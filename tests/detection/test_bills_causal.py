@@ -18,6 +18,17 @@ def test_what_is_foreseen_is_unbiased_and_as_far_off_as_it_says():
     assert z.std() == pytest.approx(1, abs=0.03)
 
 
+def test_the_best_causal_test_of_a_course_is_standard_without_it_and_moves_with_it_as_it_says():
+    bills, course = made(), bills_model.shaped("doubling", 4)
+    quiet, gain = bills_causal.likelihood_ratio(bills, course)
+    bills.added[196:200] += 2 * course[:, None] * bills.sigma[196:200]
+
+    told, _ = bills_causal.likelihood_ratio(bills, course)
+
+    assert quiet[60:].std() == pytest.approx(1, abs=0.03)
+    np.testing.assert_allclose((told - quiet)[199], 2 * gain[199], rtol=0.02)
+
+
 def test_nothing_of_a_day_is_known_before_it():
     bills, changed = made(), made()
     changed.added[200:] += 10 * changed.sigma[200:]
