@@ -15,13 +15,14 @@ import numpy as np
 from detection.calibration import Bools, Floats, TailCalibration, needed_log_p
 from detection.explain import began, beginning_spread
 from detection.given import check_version
-from detection.levels import Ints, LevelBank, Singles
+from detection.levels import LevelBank, Singles
+from detection.new_levels import Ints
 from detection.seasons import Calendar
 from detection.skew import Skew
 from detection.student import log_tail
 from detection.young_tail import UNTIL, YoungTail
 
-STATE_VERSION = 5
+STATE_VERSION = 6
 """Version of the saved state: raised whenever a number in it changes its meaning, as a season's coefficient may."""
 DAILY_WINDOWS = (1, 2, 7, 28)
 HOURLY_WINDOWS = (1, 2, 24, 72)
@@ -247,7 +248,7 @@ class CostSeries:
         self.recent[-1] = scores.steady
         calm = (self.open == 0) & (self.quiet > 0)
         self.recent[:, calm] = 0.0
-        self.levels.keep(self.held)
+        self.levels.new.keep(self.held)
         taken = self.levels.learn_many(values, self.open)
         self.quiet[taken] = _REOPENS
         self.open[taken] = 0
@@ -259,8 +260,8 @@ class CostSeries:
         levels = self.levels
         if value is not None:
             levels.take(row, float(np.log(value / levels.expect().mean[row])))
-        elif self.open[row] and levels.run[row]:
-            levels.take(row, float(levels.run_sum[row] / abs(levels.run[row])))
+        elif self.open[row] and (by := levels.new.level(row)) is not None:
+            levels.take(row, by)
         self.quiet[row] = _REOPENS
         self.rest(row)
 
@@ -276,7 +277,7 @@ class CostSeries:
         """End an incident, and forget what longer windows saw of it."""
         self.open[row] = 0
         self.recent[:, row] = 0.0
-        self.levels.keep(np.arange(len(self)) == row)
+        self.levels.new.keep(np.arange(len(self)) == row)
 
     def since(self, row: int, scores: Scores) -> int:
         """Return how many periods before the present one the change most likely began that `scores` found in a series.

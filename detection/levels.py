@@ -8,9 +8,7 @@ thousands of them at the price of a few numpy calls. Covariances, which are near
 precision; that changes no forecast by more than some millionths of its band.
 
 An anomaly is not learnt at once: a residual pulls with at most `CLIP` standard deviations, with nothing when it is far
-out, and with nothing while an incident is open. Nor is it refused for ever: when `confirm` periods in a row lie on the
-same side, or an incident has been open for as many, their level is taken. When the cost then falls back to where it
-was, the old level is taken at once.
+out, and with nothing while an incident is open. Nor is it refused for ever: see `detection.new_levels`.
 
 References
 ----------
@@ -26,11 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.hour_profile import HourProfile
+from detection.new_levels import OUTSIDE, Bools, Ints, NewLevels
 from detection.seasons import HOLIDAY, HOLIDAY_SPREAD, Calendar, Floats
 from detection.sparse_seasons import common, sharpened
 
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 Singles = NDArray[np.float32]
 """What fills the state: single precision there halves it."""
 
@@ -38,10 +35,6 @@ CLIP = 2.5
 """Standard deviations with which a residual pulls at most."""
 FAR = 6.0
 """Standard deviations from where a residual does not pull at all."""
-OUTSIDE = 3.0
-"""Standard deviations from where a period counts towards a new level."""
-CONFIRM_DAYS = 7
-CONFIRM_HOURS = 72
 _CLIPPED_VARIANCE = 0.9633
 """The mean of min(z², CLIP²) of a standard normal variable that is not outside: what the squares are divided by."""
 _LEVEL_DRIFT = (1e-5, 1e-3, 3e-2)
@@ -59,10 +52,6 @@ _NOISE_WEIGHT = 4.0
 _LONGEST_GAP = 400
 _AT_ONCE = 20_000
 """Numbers that are multiplied at once: as many as stay in a core's cache."""
-_REMEMBERED_DAYS = 60
-"""How long a level that was left is remembered."""
-_NEAR = 0.35
-"""How much of a change may be missing for it to be a return."""
 _SMALL = 0.3
 """Relative residuals up to here are taken as they are, larger ones as logarithms."""
 _SLIGHTEST = 0.01
@@ -113,7 +102,7 @@ class LevelBank:
         self, calendar: Calendar, confirm: int | None = None, floor: float = 0.003, smallest: float = 0.01
     ) -> None:
         self.calendar = calendar
-        self.confirm = confirm or (CONFIRM_HOURS if calendar.hourly else CONFIRM_DAYS)
+        self.new = NewLevels(calendar, confirm)
         self.floor = floor
         self.smallest = smallest / calendar.a_day
         self.period: int | None = None
@@ -142,11 +131,6 @@ class LevelBank:
         self.record: Floats = np.zeros((models, rows))
         self.belief: Floats = np.full((models, rows), 1 / models)
         self.count: Ints = np.zeros(rows, dtype=np.int64)
-        self.run: Ints = np.zeros(rows, dtype=np.int64)
-        self.run_sum: Floats = np.zeros(rows)
-        self.shifted: Floats = np.zeros(rows)
-        self.shift_age: Ints = np.zeros(rows, dtype=np.int64)
-        self.unsettled: Ints = np.zeros(rows, dtype=np.int64)
         self._now = self._noise = self._shares = None
 
     def __len__(self) -> int:
@@ -165,6 +149,7 @@ class LevelBank:
         self._empty(before + rows)
         self._fill(old, before)
         self.profile.add(rows)
+        self.new.add(rows)
         self.covariance[..., before:] = np.diag(self._prior)[:, :, None, None]
 
     def expect(self, ahead: int = 0) -> Expectation:
@@ -208,8 +193,8 @@ class LevelBank:
     def take(self, row: int, by: float) -> None:
         """Take another level at once, by its logarithm: somebody says that it is the ordinary one."""
         one: Bools = np.arange(len(self)) == row
-        self._shift(one, np.where(one, by, 0.0))
-        self.covariance[0, 0][:, one] += self.noise()[:, one]
+        self._take(one, np.full(len(self), by))
+        self.new.note(one, np.full(len(self), by))
         self._now = None
 
     def give_back(self, row: int, side: int) -> bool:
@@ -217,19 +202,12 @@ class LevelBank:
 
         What was taken longer ago than returns are remembered stays.
         """
-        by = float(self.shifted[row])
-        if by * side <= 0 or self.shift_age[row] > _REMEMBERED_DAYS * self.calendar.a_day:
+        by = self.new.give_back(row, side)
+        if by is None:
             return False
-        one: Bools = np.arange(len(self)) == row
-        self._shift(one, np.where(one, -by, 0.0))
-        self.shifted[row] = 0.0
+        self.coefficients[0][:, row] += by
         self._now = None
         return True
-
-    def keep(self, rows: Bools) -> None:
-        """Forget for how long some series have been outside, so that no new level is taken of it."""
-        self.run[rows] = 0
-        self.run_sum[rows] = 0.0
 
     def advance(self, period: int) -> None:
         """Go to a later period; those between were not seen. Earlier ones are refused.
@@ -273,9 +251,7 @@ class LevelBank:
         residual = np.divide(values, expected.mean, out=np.ones(len(self)), where=known) - 1
         jump = np.log(np.maximum(1 + residual, _SLIGHTEST))
         z = residual / expected.sd
-        taken = self._returns(jump, z, known) | self._follow_runs(z, jump, known & ~first, held)
-        if taken.any():
-            self._now = None
+        taken = self._take_new(jump, z, known, known & ~first, held)
         logs, variances, crow, _ = self._forecast(0)
         # the residual itself while it is small, not its logarithm: that keeps the mean unbiased where noise is wide
         step = np.where(np.abs(residual) < _SMALL, residual, jump)
@@ -372,7 +348,7 @@ class LevelBank:
         self._shares = None
         self.belief += self._believes * known * (self.shares() - self.belief)
         # what lies outside says nothing about the noise, unless it goes on and on
-        ordinary = (size < OUTSIDE) | (self.unsettled > self.confirm)
+        ordinary = (size < OUTSIDE) | (self.new.unsettled > self.new.confirm)
         informed = noise / variance * (known & ordinary)
         self.squares += informed * square / _CLIPPED_VARIANCE * noise
         self.seen += informed
@@ -381,40 +357,22 @@ class LevelBank:
         self.seen *= kept
         self._noise = None
 
-    def _follow_runs(self, z: Floats, jump: Floats, known: Bools, held: Ints) -> Bools:
-        """Count the periods in a row on one side; take the levels that are confirmed, and say where."""
-        side = np.subtract(z > OUTSIDE, z < -OUTSIDE, dtype=np.int64)
-        is_held = held != 0
-        self.unsettled += np.where((side != 0) & ~is_held, 1, -1) * known
-        self.unsettled = np.minimum(np.maximum(self.unsettled, 0), 2 * self.confirm)
-        side = np.where(is_held, held, side)
-        goes_on = (side != 0) & (side * self.run >= 0)
-        self.run = np.where(known, (self.run + side) * goes_on, self.run)
-        self.run_sum = np.where(known, np.where(goes_on, self.run_sum + jump, 0.0), self.run_sum)
-        confirmed: Bools = np.abs(self.run) >= self.confirm
-        if confirmed.any():
-            self._shift(confirmed, self.run_sum / np.maximum(np.abs(self.run), 1))
-            self.covariance[0, 0][:, confirmed] += self.noise()[:, confirmed]
-        return confirmed
-
-    def _returns(self, jump: Floats, z: Floats, known: Bools) -> Bools:
-        """Take the old level again where a cost is back at it, and say where."""
-        self.shift_age += 1
-        remembered = (self.shifted != 0) & (self.shift_age <= _REMEMBERED_DAYS * self.calendar.a_day)
-        near = np.abs(jump + self.shifted) < _NEAR * np.abs(self.shifted)
-        back = known & remembered & near & (np.abs(z) > OUTSIDE)
-        if back.any():
-            self._shift(back, -self.shifted)
-            self.shifted[back] = 0.0
-        taken: Bools = back
+    def _take_new(self, jump: Floats, z: Floats, known: Bools, counts: Bools, held: Ints) -> Bools:
+        """Take the levels that are back or confirmed, and say where."""
+        back, home = self.new.returned(jump, z, known)
+        self.coefficients[0][:, back] += home[back]
+        confirmed, there = self.new.confirmed(jump, z, counts, held)
+        self._take(confirmed, there)
+        taken: Bools = back | confirmed
+        if taken.any():
+            self._now = None
         return taken
 
-    def _shift(self, rows: Bools, by: Floats) -> None:
-        self.coefficients[0][:, rows] += by[rows]
-        self.shifted[rows] = by[rows]
-        self.shift_age[rows] = 0
-        self.run[rows] = 0
-        self.run_sum[rows] = 0.0
+    def _take(self, rows: Bools, by: Floats) -> None:
+        """Take new levels, of which no more is known than of a period."""
+        if rows.any():
+            self.coefficients[0][:, rows] += by[rows]
+            self.covariance[0, 0][:, rows] += self.noise()[:, rows]
 
     def plain(self) -> dict[str, Any]:
         """Return the state as plain data: lists and numbers."""
@@ -428,11 +386,7 @@ class LevelBank:
             "record": self.record.tolist(),
             "belief": self.belief.tolist(),
             "count": self.count.tolist(),
-            "run": self.run.tolist(),
-            "run_sum": self.run_sum.tolist(),
-            "shifted": self.shifted.tolist(),
-            "shift_age": self.shift_age.tolist(),
-            "unsettled": self.unsettled.tolist(),
+            "new": self.new.plain(),
             "profile": self.profile.plain(),
         }
 
@@ -442,6 +396,7 @@ class LevelBank:
         self._empty(rows)
         self.period = state["period"]
         self.profile.restore(state["profile"], rows)
+        self.new.restore(state["new"])
         self._fill(state, rows)
 
     def _fill(self, state: dict[str, Any], rows: int) -> None:
@@ -454,5 +409,4 @@ class LevelBank:
         self.covariance[across, above, :, :rows] = triangle
         for name in ("squares", "seen", "record", "belief"):
             getattr(self, name)[:, :rows] = state[name]
-        for name in ("count", "run", "run_sum", "shifted", "shift_age", "unsettled"):
-            getattr(self, name)[:rows] = state[name]
+        self.count[:rows] = state["count"]
