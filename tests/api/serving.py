@@ -67,11 +67,14 @@ def outputs_of(settings: Settings, events: Sequence[Event], run: str | None = No
 
 
 def land(settings: Settings, events: Sequence[Event]) -> None:
-    """Write events to ClickHouse, as the sink does."""
+    """Write events to ClickHouse, as the sink does: all rows of a table at once."""
+    by_table: dict[tuple[str, tuple[str, ...]], list[Sequence[Any]]] = {}
+    for event in events:
+        for batch in rows_of(event):
+            by_table.setdefault((batch.table, tuple(batch.columns)), []).extend(batch.rows)
     with connect(settings.clickhouse) as client:
-        for event in events:
-            for batch in rows_of(event):
-                insert(client, batch.table, batch.columns, batch.rows)
+        for (table, columns), rows in by_table.items():
+            insert(client, table, columns, rows)
 
 
 def opened(reading: str, at: datetime) -> ReadingOpened:
