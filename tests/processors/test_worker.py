@@ -91,6 +91,18 @@ def test_an_app_that_faust_gave_up_ends_the_process(embedded_kafka: Backend, tmp
     assert "RuntimeError: Faust gave up ledger: ValueError: offsets of nothing" in told
 
 
+def test_a_stop_that_never_ends_is_cut_off(embedded_kafka: Backend, tmp_path):
+    settings = embedded_kafka.settings(processing={"state_folder": tmp_path}, health={"process": 0})
+    without_kafka = (
+        "worker.LONGEST_STOP, worker._watch = 0.2, lambda *_: asyncio.sleep(0, True); "
+        "worker.LiveStep.stop = lambda _: asyncio.Event().wait()"
+    )
+    with starting(settings, without_kafka) as process:
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == FATAL
+    assert "TimeoutError: the steps have not stopped within 0.2 s" in told
+
+
 def test_a_start_that_fails_ends_the_process(embedded_kafka: Backend, tmp_path):
     settings = embedded_kafka.settings(processing={"state_folder": tmp_path}, health={"process": 0})
     with starting(settings, "raise RuntimeError('no such disk')") as process:
