@@ -30,13 +30,10 @@ from math import log
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit
 
+from detection.arrays import Bools, Floats
 from detection.cut_tail import cut_tail
-
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 
 START = 3.5
 """−ln p from where the tail is described by its excess: p = 0.03."""

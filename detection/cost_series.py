@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from detection.calibration import Bools, Floats, TailCalibration, needed_log_p
+from detection.arrays import Bools, Floats, Ints, Singles
+from detection.calibration import TailCalibration, needed_log_p
 from detection.explain import began, beginning_spread
 from detection.given import check_version
-from detection.levels import LevelBank, Singles
-from detection.new_levels import Ints
+from detection.levels import LevelBank
 from detection.seasons import Calendar
 from detection.skew import Skew
 from detection.student import log_tail

@@ -4,9 +4,8 @@ from functools import cache
 from math import expm1
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from detection.arrays import Floats
 
 _HEAVIEST = 6.0
 """The largest mean that is told."""

@@ -16,7 +16,7 @@ from itertools import combinations
 
 import numpy as np
 
-from detection.calibration import Floats
+from detection.arrays import Floats
 
 CARRIED = 0.8
 """A scope holds at least this share of what clearly changed."""

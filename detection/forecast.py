@@ -12,8 +12,8 @@ from typing import Literal
 import numpy as np
 from scipy.special import ndtri
 
+from detection.arrays import Floats
 from detection.levels import LevelBank
-from detection.seasons import Floats
 
 Horizon = Literal["day", "month", "quarter"]
 #: All of them, in this order; events hold an index into this list.

@@ -8,11 +8,8 @@ alone: forty-eight more columns in the covariance of the models would cost three
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Singles = NDArray[np.float32]
-Bools = NDArray[np.bool_]
+from detection.arrays import Bools, Floats, Singles
 
 _A_DAY = 24
 _FIRST_WEEKDAY = 3

@@ -21,15 +21,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from detection.arrays import Bools, Floats, Ints, Singles
 from detection.hour_profile import HourProfile
-from detection.new_levels import OUTSIDE, Bools, Ints, NewLevels
-from detection.seasons import HOLIDAY, HOLIDAY_SPREAD, Calendar, Floats
+from detection.new_levels import OUTSIDE, NewLevels
+from detection.seasons import HOLIDAY, HOLIDAY_SPREAD, Calendar
 from detection.sparse_seasons import common, sharpened
-
-Singles = NDArray[np.float32]
-"""What fills the state: single precision there halves it."""
 
 CLIP = 2.5
 """Standard deviations with which a residual pulls at most."""

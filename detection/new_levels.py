@@ -7,12 +7,9 @@ as many, their level is taken. When the cost then falls back to where it was, th
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from detection.seasons import Calendar, Floats
-
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
+from detection.arrays import Bools, Floats, Ints
+from detection.seasons import Calendar
 
 OUTSIDE = 3.0
 """Standard deviations from where a period counts towards a new level."""

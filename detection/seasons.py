@@ -10,9 +10,8 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from detection.arrays import Floats
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from detection.calibration import Bools, Floats
+from detection.arrays import Bools, Floats
 
 _BOUND = 2.5
 """Standard deviations that a residual counts at most: what lies further out may be an incident, or a season."""

@@ -17,11 +17,8 @@ sequences. Annals of Statistics 32(4).
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from detection.seasons import Floats
-
-Singles = NDArray[np.float32]
+from detection.arrays import Floats, Singles
 
 _BEFORE = np.array([0.2, 0.4, 0.4])
 """How common it is, before any series is seen, that a season is free, or as slight as each of the two priors says."""

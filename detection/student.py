@@ -1,10 +1,9 @@
 """The tail of Student's t."""
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import log_ndtr
 
-Floats = NDArray[np.float64]
+from detection.arrays import Floats
 
 
 def log_tail(z: Floats, df: Floats) -> Floats:

@@ -4,11 +4,9 @@ from math import log, sqrt
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from detection.arrays import Floats
 from detection.packed import packed, unpacked
-
-Floats = NDArray[np.float64]
 
 _LENGTH = 3
 _MEMORY = 2000

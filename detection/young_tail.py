@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.calibration import APART, FAR, Bools, Floats
+from detection.arrays import Bools, Floats
+from detection.calibration import APART, FAR
 
 FROM, UNTIL = 14, 84
 """Days of a series between which it is a young one.

@@ -12,12 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from detection.calibration import Bools, Floats
+from detection.arrays import Bools, Floats, Ints, Singles
 from detection.cost_series import BAND, LONG, STATE_VERSION, CostSeries, Scores, periods_since, start_spread
 from detection.forecast import start_of
 from detection.given import check_version
-from detection.levels import Singles
-from detection.new_levels import OUTSIDE, Ints
+from detection.new_levels import OUTSIDE
 from detection.seasons import Calendar
 from processors.anomaly_completeness import USUAL_OF_DAYS, USUAL_OF_HOURS, Completeness
 from processors.anomaly_days import KEPT

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from detection.calibration import Bools, Floats
+from detection.arrays import Bools, Floats
 from detection.packed import packed, unpacked
 from processors.step import State
 

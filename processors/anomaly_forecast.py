@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import ndtri
 
-from detection.calibration import Floats
+from detection.arrays import Floats
 from detection.forecast import HORIZONS, Horizon, day_end, end_of, start_of, to_come
 from processors.announced import number_of
 from processors.anomaly_bank import Bank, Look

@@ -11,7 +11,7 @@ import numpy as np
 
 from bench.detection import bills_model, bills_rivals
 from bench.detection.bills_model import Bills, Floats, Incident
-from detection.calibration import Bools
+from detection.arrays import Bools
 from detection.cost_series import CostSeries
 from detection.seasons import Calendar
 

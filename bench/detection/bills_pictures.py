@@ -7,7 +7,8 @@ import numpy as np
 
 from bench.detection import bills, bills_model
 from bench.detection.bills_model import Floats
-from detection.calibration import Bools, needed_log_p
+from detection.arrays import Bools
+from detection.calibration import needed_log_p
 from detection.cost_series import CostSeries
 from detection.seasons import Calendar
 

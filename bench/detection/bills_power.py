@@ -14,7 +14,7 @@ import numpy as np
 
 from bench.detection import bills, bills_causal, bills_model, bills_rivals
 from bench.detection.bills_model import Bills, Floats
-from detection.calibration import Bools
+from detection.arrays import Bools
 from detection.cost_series import UP, CostSeries
 from detection.seasons import Calendar
 
