@@ -83,29 +83,28 @@ def test_input_that_waits_while_no_offset_moves_ends_the_process(embedded_kafka:
     assert "no progress while there is work" in told
 
 
-def test_an_app_that_faust_gave_up_ends_the_process(embedded_kafka: Backend, tmp_path):
+#: A stop that waits for a Kafka that is gone.
+STOPS_FOR_EVER = (
+    "worker.LONGEST_STOP, worker._watch = 0.2, lambda *_: asyncio.sleep(0, True); "
+    "worker.LiveStep.stop = lambda _: asyncio.Event().wait()"
+)
+
+
+@pytest.mark.parametrize(
+    ("then", "why"),
+    [
+        ("raise RuntimeError('no such disk')", "cannot go on, ending to be restarted: RuntimeError: no such disk"),
+        (
+            "await step.app.crash(ValueError('offsets of nothing'))",
+            "RuntimeError: Faust gave up ledger: ValueError: offsets of nothing",
+        ),
+        (STOPS_FOR_EVER, "TimeoutError: the steps have not stopped within 0.2 s"),
+    ],
+    ids=["a start that fails", "an app that Faust gave up", "a stop that never ends"],
+)
+def test_a_worker_that_cannot_go_on_ends_and_says_why(embedded_kafka: Backend, tmp_path, then, why):
     settings = embedded_kafka.settings(processing={"state_folder": tmp_path}, health={"process": 0})
-    with starting(settings, "await step.app.crash(ValueError('offsets of nothing'))") as process:
+    with starting(settings, then) as process:
         _, told = process.communicate(timeout=60)
     assert process.returncode == FATAL
-    assert "RuntimeError: Faust gave up ledger: ValueError: offsets of nothing" in told
-
-
-def test_a_stop_that_never_ends_is_cut_off(embedded_kafka: Backend, tmp_path):
-    settings = embedded_kafka.settings(processing={"state_folder": tmp_path}, health={"process": 0})
-    without_kafka = (
-        "worker.LONGEST_STOP, worker._watch = 0.2, lambda *_: asyncio.sleep(0, True); "
-        "worker.LiveStep.stop = lambda _: asyncio.Event().wait()"
-    )
-    with starting(settings, without_kafka) as process:
-        _, told = process.communicate(timeout=60)
-    assert process.returncode == FATAL
-    assert "TimeoutError: the steps have not stopped within 0.2 s" in told
-
-
-def test_a_start_that_fails_ends_the_process(embedded_kafka: Backend, tmp_path):
-    settings = embedded_kafka.settings(processing={"state_folder": tmp_path}, health={"process": 0})
-    with starting(settings, "raise RuntimeError('no such disk')") as process:
-        _, told = process.communicate(timeout=60)
-    assert process.returncode == FATAL
-    assert "cannot go on, ending to be restarted: RuntimeError: no such disk" in told
+    assert why in told
