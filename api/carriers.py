@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from statistics import median
 from typing import Any
 
 from api.route import Rows
@@ -19,7 +18,6 @@ _BEFORE = 14
 """Days before the change by whose median it is judged what a part usually costs."""
 _LONGEST = timedelta(days=28)
 _LEAST_SHARE = 0.05
-_TO_DEVIATION = 1.4826
 _LEVELS = frozenset({"organisation", "provider", "account", "service"})
 _NAMES = ("provider", "account", "service")
 
@@ -88,10 +86,8 @@ def _leaf(fixed: Mapping[str, str], row: Sequence[Any], days: int) -> Leaf:
     """Return an account's service over the days of a change; a day without a total has cost nothing."""
     *names, before, actual = row
     usual = [*before, *[0.0] * (_BEFORE - len(before))]
-    expected = median(usual)
-    spread = _TO_DEVIATION * median(abs(cost - expected) for cost in usual)
     dimensions = {name: value for name, value in zip(_NAMES, names, strict=True) if name not in fixed}
-    return Leaf(dimensions, actual, expected * days, spread * days**0.5)
+    return Leaf.beside(dimensions, actual, usual, days)
 
 
 def told(whole: Series, cause: Cause) -> list[dict[str, Any]]:

@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
-from detection.arrays import Bools, Floats
+from detection.arrays import Bools, Floats, Ints
 from detection.cut_tail import cut_tail
 
 START = 3.5
@@ -221,11 +221,8 @@ class TailCalibration:
         """Count nominal values of −ln p that were seen in ordinary periods."""
         count, near, excess, waits, far, logs = self.series
         count += known
-        np.maximum(waits - known, 0.0, out=waits)
-        beyond = (known & (nominal > START)).nonzero()[0]
-        if len(beyond):
-            counted = beyond[waits[beyond] == 0]
-            waits[beyond] = APART
+        counted = once(waits, known, nominal > START)
+        if len(counted):
             is_far = nominal[counted] > self.far
             within, outside = counted[~is_far], counted[is_far]
             near[within] += 1
@@ -249,6 +246,18 @@ class TailCalibration:
         """Take over what `plain` returned."""
         self.series = np.array(state["series"]).reshape(6, -1)
         self._forget_figures()
+
+
+def once(waits: Floats, known: Bools, beyond: Bools) -> Ints:
+    """Return the series whose exceedance counts: those within `APART` periods of the last one are the same.
+
+    `waits`, how many periods still belong to the last one, goes on with the known ones.
+    """
+    np.maximum(waits - known, 0.0, out=waits)
+    seen = (known & beyond).nonzero()[0]
+    counted: Ints = seen[waits[seen] == 0]
+    waits[seen] = APART
+    return counted
 
 
 def needed_log_p(false_alerts_a_week: float, series: int, periods_a_day: int) -> float:

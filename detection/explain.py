@@ -13,6 +13,7 @@ Neill, D., 2012. Fast subset scan for spatial pattern detection. Journal of the 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from statistics import median
 
 import numpy as np
 
@@ -28,6 +29,7 @@ _ALREADY = 1.5
 _ENOUGH = 4.0
 """What a scope must explain, in logarithms of the likelihood, to be told at all."""
 _LEAST_SD = 0.01
+_TO_DEVIATION = 1.4826
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,13 @@ class Leaf:
     actual: float
     expected: float
     sd: float = 0.0
+
+    @classmethod
+    def beside(cls, dimensions: Mapping[str, str], actual: float, history: Sequence[float], periods: int = 1) -> "Leaf":
+        """Return a part whose usual cost is the median of earlier periods, as many of which `actual` covers."""
+        usual = median(history)
+        spread = _TO_DEVIATION * median(abs(cost - usual) for cost in history)
+        return cls(dimensions, actual, usual * periods, spread * periods**0.5)
 
     @property
     def change(self) -> float:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.arrays import Bools, Floats
-from detection.calibration import APART, FAR
+from detection.calibration import FAR, once
 
 FROM, UNTIL = 14, 84
 """Days of a series between which it is a young one.
@@ -92,10 +92,7 @@ class YoungTail:
             return
         count, far, logs, waits = self.series
         count += known
-        np.maximum(waits - known, 0.0, out=waits)
-        beyond = np.flatnonzero(known & (nominal > FAR))
-        counted = beyond[waits[beyond] == 0]
-        waits[beyond] = APART
+        counted = once(waits, known, nominal > FAR)
         far[counted] += 1
         logs[counted] += np.log(nominal[counted] / FAR)
 

@@ -3,8 +3,6 @@
 What each part usually costs is the median of its last two settled weeks before the change.
 """
 
-from statistics import median
-
 from detection.explain import Leaf, root_cause
 from detection.unit_price import UnitPrice
 from processors.anomaly_days import DayCosts
@@ -17,7 +15,6 @@ _COVERED = 0.5
 """The share of a day's cost of which quantities must be known."""
 _NAMES = ("region", "usage_type")
 _UNITS = 10**18
-_TO_DEVIATION = 1.4826
 
 
 def contributors(days: DayCosts, family: str, kind: int, day: int, since: int) -> list[tuple[str, float]]:
@@ -33,9 +30,7 @@ def contributors(days: DayCosts, family: str, kind: int, day: int, since: int) -
         leaves = []
         for part in sorted({part for amounts in (now, *usual) for part in amounts if part.startswith(f"/{name}=")}):
             history = [amounts.get(part, 0.0) for amounts in usual] or [0.0]
-            expected = median(history)
-            spread = _TO_DEVIATION * median(abs(amount - expected) for amount in history)
-            leaves.append(Leaf({"part": part}, now.get(part, 0.0), expected, spread))
+            leaves.append(Leaf.beside({"part": part}, now.get(part, 0.0), history))
         if leaves:
             found += [
                 (family + one.dimensions["part"], min(one.share, 1.0))
